@@ -1,0 +1,417 @@
+// FractalMemory: a long-term memory inside your program. Start here.
+//
+//   auto memory = fractal::FractalMemory::open("agent.db").value();
+//   memory.store({.coordinate = {1, 2, 3}, .payload = R"({"text": "Ada likes green tea"})"}).value();
+//   auto found = memory.search("what does Ada drink?", {.top_k = 3}).value();
+//   for (auto& hit : found.hits) use(hit.memory.payload, hit.score);
+//
+// Threads. Every member function of FractalMemory and Snapshot may be called from any thread at any
+// time, except destruction and assignment of the handle itself. Handles are cheap to copy.
+// Processes. Several may open one file. After fork() the child must not use or destroy a handle.
+// Durability. A write that returned is on the disk (Options::durability) and in every later read.
+// Errors. A failed write changed nothing. The library never logs, prints or calls exit.
+#ifndef FRACTAL_FRACTAL_MEMORY_H
+#define FRACTAL_FRACTAL_MEMORY_H
+
+#include <fractal/filter.h>
+#include <fractal/result.h>
+#include <fractal/types.h>
+#include <fractal/version.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fractal {
+
+class Storage;
+class VectorIndex;
+class Database;  // what the handles on one open file share; not public
+
+FRACTAL_API std::string_view version() noexcept;
+
+// ---- Options ---------------------------------------------------------------------------------
+
+enum class Durability {
+  full,    // on the disk when the call returns: one sync a commit (shared by concurrent writers)
+  normal,  // never corrupt, all or nothing; a power cut may lose the last commits. A killed process loses nothing.
+  off,     // a power cut may corrupt the file. A killed process still loses nothing.
+};
+
+// How near two vectors are. A hit's vector score: cosine: the cosine, -1 to 1; dot: the dot product;
+// l2: 1 / (1 + Euclidean distance). Fixed for a space by its first vector.
+enum class Metric : std::uint8_t { cosine, dot, l2 };
+
+// A payload field whose text is searched by words, and how much a word in it counts.
+struct TextField {
+  std::string path{};  // as in Filter; a text, or an array of texts
+  double weight = 1;
+};
+
+struct AuditOptions {
+  bool writes = true;    // one record for each created, updated or removed memory and link
+  bool reads = false;    // one for each retrieve; kept in memory until the next write
+  bool payloads = false; // the payload after the write, too: it then outlives the memory
+  std::uint64_t keep_records = 100'000;      // per space; the oldest go first (at the next writes)
+  std::chrono::hours keep_for{24 * 365 * 10};
+};
+
+struct Options {
+  // A file, created if need be, or ":memory:". Ignored when `storage` is set.
+  std::string path = ":memory:";
+  // The space of the handle that open() returns.
+  Space space;
+  bool create = true;      // false: a missing file is not_found
+  bool read_only = false;  // works on read-only files and media
+  Durability durability = Durability::full;
+  // How long a write waits for another process that writes; then `unavailable`.
+  std::chrono::milliseconds busy_timeout{5000};
+  // Payload paths to keep an index for (see create_index). Only ever added to.
+  std::vector<std::string> indexed_fields{};
+  // Empty: as the file has it; in a new file text, content, summary, title: 1, context: 0.3.
+  // A payload with none of these fields is searched by all its texts. Other fields than the file has, or
+  // another tokeniser version: open() rebuilds the keywords, in one transaction (about 30,000 memories/s).
+  std::vector<TextField> text_fields{};
+  bool strict_links = false;    // link() refuses an end that holds no memory
+  bool count_accesses = false;  // retrieve() counts in Memory::accesses; written with the next write
+  Metric metric = Metric::cosine;
+  AuditOptions audit;
+  // changes() can tell removals this many sequence numbers back.
+  std::uint64_t change_history = 100'000;
+  // The one clock: times of writes and expiry. Null: the system's. Must be thread-safe.
+  std::function<Time()> clock;
+  // Your own backends (fractal/backend.h) instead of the built-in ones.
+  std::shared_ptr<Storage> storage{};
+  std::shared_ptr<VectorIndex> vector_index{};
+};
+
+// For calls that may take long. Beyond the deadline or once *cancel is true they stop with
+// `unavailable`; a write that is a single transaction is then undone.
+struct Control {
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  const std::atomic<bool>* cancel = nullptr;
+  // done and total in the unit of the call (memories, links, pages); total 0: unknown.
+  // Called on the caller's thread.
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+
+// ---- Search ----------------------------------------------------------------------------------
+
+// What to look for: words, a vector, or both. The vector has the space's dimension.
+struct Query {
+  std::string_view text{};
+  std::span<const float> vector{};
+};
+
+enum class SearchMode { automatic, vector, keyword, hybrid };
+FRACTAL_API std::string_view to_string(SearchMode mode) noexcept;
+
+enum class Fusion {
+  convex,  // alpha * vector + (1 - alpha) * keyword, both brought to 0..1 on known bounds
+  rrf,     // reciprocal rank fusion, k = 60 (Cormack, Clarke, Buettcher, SIGIR 2009)
+};
+
+struct SearchOptions {
+  std::size_t top_k = 10;      // hits wanted; exactly min(top_k, matched - offset) come back
+  std::size_t offset = 0;      // hits to skip; pages never skip or repeat a hit while nothing is written
+  Filter filter;
+  Coordinate within;           // only this coordinate and its subtree{}; empty: everywhere
+  SearchMode mode = SearchMode::automatic;  // what the query has: both -> hybrid
+  double alpha = 0.6;          // hybrid: weight of the vector side, 0 to 1
+  Fusion fusion = Fusion::convex;
+  // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
+  // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
+  double diversity = 0;
+  bool explain = false;        // fill Hit::explain
+  bool embeddings = false;     // fill Memory::embedding
+  Control control;
+};
+
+// Where a score comes from. The parts' contributions add up to Hit::score.
+struct ScorePart {
+  std::string name{};         // "vector", "keyword", "rrf vector", "rrf keyword", or "term <word>" in keyword mode
+  double value = 0;         // cosine, BM25, rank
+  double contribution = 0;
+};
+
+struct Hit {
+  Memory memory;
+  double score = 0;  // higher is better; ties are in the order of first storing
+  std::vector<ScorePart> explain{};
+};
+
+struct SearchResult {
+  std::vector<Hit> hits{};
+  // No memory outside the hits would have ranked before one of them.
+  bool exact = true;
+  // Memories that pass filter and `within` and can be scored in this mode: those with a vector, with a
+  // word of the query, or either.
+  std::uint64_t matched = 0;
+  std::uint64_t sequence = 0;     // of the space at the moment that the answer describes
+  SearchMode mode = SearchMode::automatic;  // what was done
+  std::string plan{};               // how, for people: "scan 1200 of 20000 vectors; keywords: 2 terms"
+  std::uint64_t visited = 0;      // vectors compared
+};
+
+// ---- Lists and walks -------------------------------------------------------------------------
+
+enum class ListOrder { coordinate, created_at, importance };
+
+struct ListOptions {
+  ListOrder order = ListOrder::coordinate;
+  bool descending = false;
+  std::size_t limit = 100;
+  std::string after{};        // Page::next of the page before; same order and direction
+  Coordinate within;        // only this coordinate and its subtree
+  Filter filter;
+  bool embeddings = false;
+  Control control;
+};
+
+struct Page {
+  std::vector<Memory> memories{};
+  std::string next{};         // empty: this was the last page. Stays valid while memories come and go.
+};
+
+struct NearOptions {
+  std::optional<double> radius{};  // at most this far
+  std::size_t limit = 10;        // at most so many, the nearest first
+  Filter filter;
+  Control control;
+};
+
+struct NearHit {
+  Memory memory;
+  double distance = 0;  // Euclidean, among coordinates with the same number of components
+};
+
+enum class Direction { outgoing, incoming, both };
+
+struct NeighborOptions {
+  std::size_t hops = 1;     // 1 to 64
+  Direction direction = Direction::outgoing;
+  std::string type{};         // empty: every type
+  std::size_t limit = 100;
+  std::size_t offset = 0;
+  Control control;
+};
+
+// A coordinate reached by a walk, once each: by fewest hops, then by the strongest link.
+struct Neighbor {
+  Coordinate coordinate;
+  GraphLink link;           // the link that led to it
+  std::size_t hops = 0;
+};
+
+struct PathOptions {
+  std::size_t max_hops = 16;
+  Direction direction = Direction::outgoing;
+  std::string type{};
+  bool weighted = false;    // least sum of 1/strength instead of fewest links
+  Control control;
+};
+
+// ---- Changes, audit, export ------------------------------------------------------------------
+
+enum class ChangeKind : std::uint8_t { stored, removed, linked, unlinked };
+FRACTAL_API std::string_view to_string(ChangeKind kind) noexcept;
+
+// The last change to a memory or link: an older one to the same is not listed any more.
+struct Change {
+  std::uint64_t sequence = 0;
+  ChangeKind kind = ChangeKind::stored;
+  Coordinate coordinate;  // of the memory{}; of a link its `from`
+  Coordinate to;          // links only
+  std::string type{};       // links only
+};
+
+struct AuditRecord {
+  std::uint64_t number = 0;   // rising within the database
+  Time at{};
+  std::string action{};         // "create", "update", "delete", "read", "link", "unlink", "erase"
+  std::string subject{};        // a coordinate, or "from -type-> to"
+  std::uint64_t version = 0;
+  std::string payload{};        // only with AuditOptions::payloads
+};
+
+enum class GraphFormat { json, graphml, dot };
+
+struct ExportOptions {
+  Coordinate within;         // memories below it{}; links with both ends below it
+  Filter filter;             // of memories
+  bool embeddings = true;
+  bool links = true;         // export_memories: also the links
+  // One moment for the whole export; the file's log cannot shrink meanwhile. Otherwise each page of
+  // 1,000 is consistent in itself.
+  bool consistent = false;
+  Control control;
+};
+
+struct ImportOptions {
+  std::size_t batch = 1000;  // lines in one transaction
+  Control control;
+};
+
+struct ImportReport {
+  std::uint64_t lines = 0, memories = 0, links = 0;
+};
+
+// ---- Condition -------------------------------------------------------------------------------
+
+// Of one space, from counters: its cost does not depend on the number of memories.
+struct Stats {
+  std::uint64_t memories = 0, episodic = 0, semantic = 0, links = 0, vectors = 0;
+  std::size_t dimension = 0;              // 0: no vector yet
+  std::uint64_t sequence = 0;             // the last change
+  std::uint64_t file_bytes = 0;           // of the whole database, with its log
+  std::uint64_t index_vectors = 0;        // in the vector index of this process, with dead ones
+  std::uint64_t index_bytes = 0;
+  std::uint64_t index_applied = 0;        // the sequence that the index has seen
+  std::vector<std::string> indexed_fields{};
+};
+
+struct Health {
+  bool ok = true;
+  std::string backend{};                    // "sqlite 3.40.1", "memory"
+  std::string simd{};                       // the instruction set in use
+  std::vector<std::string> problems{};      // what is wrong, one sentence each
+};
+
+struct VerifyReport {
+  std::vector<std::string> problems{};      // empty: everything agrees
+  std::uint64_t memories = 0, links = 0, vectors = 0;  // checked
+  bool ok() const noexcept { return problems.empty(); }
+};
+
+struct RepairReport {
+  std::vector<std::string> repaired{};      // what was rebuilt or dropped, one sentence each
+};
+
+struct MaintainOptions {
+  // Rewrites the file so that no byte of erased or removed data stays in it or its log.
+  bool purge = false;
+  Control control;
+};
+
+struct MaintainReport {
+  std::uint64_t expired_removed = 0, audit_removed = 0, bytes_rewritten = 0;
+};
+
+// ---- The reads -------------------------------------------------------------------------------
+
+class FractalMemory;
+
+// The reads that FractalMemory (each call sees the newest state) and Snapshot (all calls see one
+// state) have in common. An expired memory is in none of them.
+class FRACTAL_API Reads {
+ public:
+  // not_found if there is none.
+  Result<Memory> retrieve(const Coordinate& coordinate) const;
+  // In the order asked for; nullopt where there is none.
+  Result<std::vector<std::optional<Memory>>> retrieve_many(std::span<const Coordinate> coordinates) const;
+
+  Result<SearchResult> search(std::string_view text, const SearchOptions& options = {}) const;
+  Result<SearchResult> search(std::span<const float> vector, const SearchOptions& options = {}) const;
+  Result<SearchResult> search(const Query& query, const SearchOptions& options = {}) const;
+
+  Result<Page> list(const ListOptions& options = {}) const;
+  // The coordinate and its subtree, in coordinate order.
+  Result<Page> within(const Coordinate& ancestor, ListOptions options = {}) const;
+  Result<std::vector<NearHit>> near(const Coordinate& coordinate, const NearOptions& options = {}) const;
+
+  // By hops, then the strongest link, then coordinate. Never the start itself. None: an empty vector.
+  Result<std::vector<Neighbor>> neighbors(const Coordinate& coordinate, const NeighborOptions& options = {}) const;
+  // The links walked, in order; empty if from == to; not_found if there is no way within max_hops.
+  Result<std::vector<GraphLink>> path(const Coordinate& from, const Coordinate& to, const PathOptions& options = {}) const;
+
+  // Changes after a sequence number, oldest first, at most `limit`. not_found if `after` lies behind
+  // Options::change_history and removals may be missing: read everything again.
+  Result<std::vector<Change>> changes(std::uint64_t after, std::size_t limit = 1000) const;
+  // Newest first; records older than `before` (0: from the newest).
+  Result<std::vector<AuditRecord>> audit(std::size_t limit = 100, std::uint64_t before = 0) const;
+
+  // JSON lines: memories, then links; import_memories() of them into an empty space and exporting
+  // again gives the same bytes. Memory use does not depend on the size.
+  Result<std::uint64_t> export_memories(std::ostream& out, const ExportOptions& options = {}) const;
+  Result<std::uint64_t> export_graph(std::ostream& out, GraphFormat format, const ExportOptions& options = {}) const;
+
+  Result<Stats> stats() const;
+  const Space& space() const noexcept { return space_; }
+
+  struct Pinned;  // not public
+
+ protected:
+  Reads(std::shared_ptr<Database> database, Space space, std::shared_ptr<Pinned> pinned);
+  std::shared_ptr<Database> database_;
+  Space space_;
+  std::shared_ptr<Pinned> pinned_;
+};
+
+// One moment of a space, pinned: later writes do not show. Calls on one snapshot take turns.
+// An open snapshot keeps the file's log from shrinking: let it go.
+class FRACTAL_API Snapshot : public Reads {
+ public:
+  std::uint64_t sequence() const noexcept;
+
+ private:
+  friend class FractalMemory;
+  using Reads::Reads;
+};
+
+// A handle on one space of an open database.
+class FRACTAL_API FractalMemory : public Reads {
+ public:
+  static Result<FractalMemory> open(std::string_view path);
+  static Result<FractalMemory> open(Options options);
+
+  // Another space of the same database. Bad names are refused by the calls made on the handle.
+  FractalMemory in(Space space) const;
+
+  // Creates or replaces the memory at its coordinate (a new vector, none: the old one goes).
+  Result<Written> store(Memory memory, WriteOptions options = {}) const;
+  Result<Written> store_if_absent(Memory memory) const;  // conflict if there is one
+  Result<Written> update(const Coordinate& coordinate, Patch patch, WriteOptions options = {}) const;
+  // With its links, in both directions. False if there was none.
+  Result<bool> remove(const Coordinate& coordinate, WriteOptions options = {}) const;
+  Result<Written> link(GraphLink link) const;
+  Result<bool> unlink(const Coordinate& from, const Coordinate& to, std::string_view type = "related") const;
+  // All of it or nothing; the error says which entry.
+  Result<Applied> apply(Batch batch) const;
+
+  Result<Snapshot> snapshot() const;
+
+  // Reads what export_memories() wrote, or lines that a person wrote: {"coordinate": [1, 2],
+  // "payload": {..}}. Each `batch` of lines is one transaction; the error names the line.
+  Result<ImportReport> import_memories(std::istream& in, const ImportOptions& options = {}) const;
+
+  // Indexes a payload path for filters, in all spaces: those there are and those to come.
+  Result<void> create_index(std::string_view path, const Control& control = {}) const;
+  // Everything of this space is gone from every answer when it returns, and from the file after
+  // maintain({.purge = true}). Returns the number of memories.
+  Result<std::uint64_t> erase_space() const;
+  Result<std::vector<Space>> spaces() const;
+
+  Result<Health> health() const;
+  // Of the whole database: file structure, rows against keywords, indexes, links and counters.
+  Result<VerifyReport> verify(const Control& control = {}) const;
+  // Rebuilds all that can be rebuilt from the rows. corruption if the rows themselves cannot be read.
+  Result<RepairReport> repair(const Control& control = {}) const;
+  Result<MaintainReport> maintain(const MaintainOptions& options = {}) const;
+  // A copy of the whole database, of one moment, while others read and write. Overwrites nothing.
+  Result<void> backup(const std::string& path, const Control& control = {}) const;
+
+ private:
+  using Reads::Reads;
+};
+
+}  // namespace fractal
+
+#endif

@@ -1,0 +1,54 @@
+// From payloads and questions to words: the one tokeniser, for every backend.
+#ifndef FRACTAL_SRC_KEYWORDS_H
+#define FRACTAL_SRC_KEYWORDS_H
+
+#include <fractal/backend.h>
+#include <fractal/fractal_memory.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fractal {
+
+// Stored in each database; another number means that its keywords are rebuilt.
+inline constexpr int tokenizer_version = 1;
+
+// Calls for each word of the text, in order: Unicode case folded, accents stripped, letters, digits
+// and marks only, each ideograph a word of its own, at most 64 bytes (longer runs are cut), stemmed
+// (Snowball English). `text` must be valid UTF-8.
+void append_words(std::string_view text, std::string& words, std::uint32_t& count);
+
+// Distinct words of a question, in order of appearance, at most limits::query_terms, English stop words
+// dropped unless nothing else is left.
+std::vector<std::string> query_terms(std::string_view text);
+
+// Which payload fields hold text, and the column of each. Immutable.
+class TextFields {
+ public:
+  // invalid_argument: bad path, weight not in (0, 100], more than 32 fields or 4 different weights.
+  static Result<TextFields> make(const std::vector<TextField>& fields);
+  static TextFields standard();
+  // One line that make() could be rebuilt from, for the database: "text=1 content=1 context=0.3".
+  std::string describe() const;
+  static Result<TextFields> parse(std::string_view description);
+
+  // Weight of each column; 0 for unused ones. The heaviest first.
+  const std::array<double, weight_classes>& weights() const noexcept { return weights_; }
+  // The words of a valid payload.
+  Keywords keywords(std::string_view payload) const;
+
+ private:
+  struct Field {
+    std::string path;
+    std::vector<std::string> keys;
+    double weight;
+    std::size_t column;
+  };
+  std::vector<Field> fields_;
+  std::array<double, weight_classes> weights_{};
+};
+
+}  // namespace fractal
+
+#endif
