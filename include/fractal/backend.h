@@ -35,7 +35,7 @@ inline constexpr std::size_t weight_classes = 4;
 // A space and its counters. `number` is given by the storage at creation, from 1 up, never again.
 struct SpaceRecord {
   std::uint64_t number = 0;  // 0: there is no such space
-  Space space;
+  Space space{};
   std::uint64_t sequence = 0;   // of the last change
   std::uint64_t last_id = 0;    // counter part of the id given last
   std::uint64_t horizon = 0;    // removals up to this sequence are forgotten
@@ -53,7 +53,7 @@ struct Row {
   std::uint64_t vector_sequence = 0;  // of the last change to its vector
   bool has_vector = false;
   std::array<std::uint32_t, weight_classes> words{};  // length in words of each column
-  Memory memory;
+  Memory memory{};
 };
 
 // What to fill in of Row::memory. `header`: all but payload, metadata and embedding.

@@ -68,7 +68,7 @@ struct Options {
   // A file, created if need be, or ":memory:". Ignored when `storage` is set.
   std::string path = ":memory:";
   // The space of the handle that open() returns.
-  Space space;
+  Space space{};
   bool create = true;      // false: a missing file is not_found
   bool read_only = false;  // works on read-only files and media
   Durability durability = Durability::full;
@@ -83,7 +83,7 @@ struct Options {
   bool strict_links = false;    // link() refuses an end that holds no memory
   bool count_accesses = false;  // retrieve() counts in Memory::accesses; written with the next write
   Metric metric = Metric::cosine;
-  AuditOptions audit;
+  AuditOptions audit{};
   // changes() can tell removals this many sequence numbers back.
   std::uint64_t change_history = 100'000;
   // The one clock: times of writes and expiry. Null: the system's. Must be thread-safe.
@@ -122,8 +122,8 @@ enum class Fusion {
 struct SearchOptions {
   std::size_t top_k = 10;      // hits wanted; exactly min(top_k, matched - offset) come back
   std::size_t offset = 0;      // hits to skip; pages never skip or repeat a hit while nothing is written
-  Filter filter;
-  Coordinate within;           // only this coordinate and its subtree{}; empty: everywhere
+  Filter filter{};
+  Coordinate within{};           // only this coordinate and its subtree{}; empty: everywhere
   SearchMode mode = SearchMode::automatic;  // what the query has: both -> hybrid
   double alpha = 0.6;          // hybrid: weight of the vector side, 0 to 1
   Fusion fusion = Fusion::convex;
@@ -132,7 +132,7 @@ struct SearchOptions {
   double diversity = 0;
   bool explain = false;        // fill Hit::explain
   bool embeddings = false;     // fill Memory::embedding
-  Control control;
+  Control control{};
 };
 
 // Where a score comes from. The parts' contributions add up to Hit::score.
@@ -143,7 +143,7 @@ struct ScorePart {
 };
 
 struct Hit {
-  Memory memory;
+  Memory memory{};
   double score = 0;  // higher is better; ties are in the order of first storing
   std::vector<ScorePart> explain{};
 };
@@ -170,10 +170,10 @@ struct ListOptions {
   bool descending = false;
   std::size_t limit = 100;
   std::string after{};        // Page::next of the page before; same order and direction
-  Coordinate within;        // only this coordinate and its subtree
-  Filter filter;
+  Coordinate within{};        // only this coordinate and its subtree
+  Filter filter{};
   bool embeddings = false;
-  Control control;
+  Control control{};
 };
 
 struct Page {
@@ -184,12 +184,12 @@ struct Page {
 struct NearOptions {
   std::optional<double> radius{};  // at most this far
   std::size_t limit = 10;        // at most so many, the nearest first
-  Filter filter;
-  Control control;
+  Filter filter{};
+  Control control{};
 };
 
 struct NearHit {
-  Memory memory;
+  Memory memory{};
   double distance = 0;  // Euclidean, among coordinates with the same number of components
 };
 
@@ -201,13 +201,13 @@ struct NeighborOptions {
   std::string type{};         // empty: every type
   std::size_t limit = 100;
   std::size_t offset = 0;
-  Control control;
+  Control control{};
 };
 
 // A coordinate reached by a walk, once each: by fewest hops, then by the strongest link.
 struct Neighbor {
-  Coordinate coordinate;
-  GraphLink link;           // the link that led to it
+  Coordinate coordinate{};
+  GraphLink link{};           // the link that led to it
   std::size_t hops = 0;
 };
 
@@ -216,7 +216,7 @@ struct PathOptions {
   Direction direction = Direction::outgoing;
   std::string type{};
   bool weighted = false;    // least sum of 1/strength instead of fewest links
-  Control control;
+  Control control{};
 };
 
 // ---- Changes, audit, export ------------------------------------------------------------------
@@ -228,8 +228,8 @@ FRACTAL_API std::string_view to_string(ChangeKind kind) noexcept;
 struct Change {
   std::uint64_t sequence = 0;
   ChangeKind kind = ChangeKind::stored;
-  Coordinate coordinate;  // of the memory{}; of a link its `from`
-  Coordinate to;          // links only
+  Coordinate coordinate{};  // of the memory{}; of a link its `from`
+  Coordinate to{};          // links only
   std::string type{};       // links only
 };
 
@@ -245,19 +245,19 @@ struct AuditRecord {
 enum class GraphFormat { json, graphml, dot };
 
 struct ExportOptions {
-  Coordinate within;         // memories below it{}; links with both ends below it
-  Filter filter;             // of memories
+  Coordinate within{};         // memories below it{}; links with both ends below it
+  Filter filter{};             // of memories
   bool embeddings = true;
   bool links = true;         // export_memories: also the links
   // One moment for the whole export; the file's log cannot shrink meanwhile. Otherwise each page of
   // 1,000 is consistent in itself.
   bool consistent = false;
-  Control control;
+  Control control{};
 };
 
 struct ImportOptions {
   std::size_t batch = 1000;  // lines in one transaction
-  Control control;
+  Control control{};
 };
 
 struct ImportReport {
@@ -298,7 +298,7 @@ struct RepairReport {
 struct MaintainOptions {
   // Rewrites the file so that no byte of erased or removed data stays in it or its log.
   bool purge = false;
-  Control control;
+  Control control{};
 };
 
 struct MaintainReport {

@@ -112,7 +112,7 @@ FRACTAL_API Result<Time> parse_time(std::string_view text);
 
 // One memory. The caller sets the upper block, the library the lower one.
 struct Memory {
-  Coordinate coordinate;
+  Coordinate coordinate{};
   std::string payload = "{}";              // a JSON object in UTF-8, kept byte for byte
   MemoryType type = MemoryType::episodic;
   std::vector<float> embedding{};            // empty, or as many finite components as the space's other vectors
@@ -120,7 +120,7 @@ struct Memory {
   std::string metadata = "{}";             // a JSON object, not searched by words
   std::optional<Time> expires_at{};          // from that instant on no read returns it
 
-  Uuid id;                                 // made at the first store of the coordinate
+  Uuid id{};                                 // made at the first store of the coordinate
   Time created_at{};                       // first store
   Time updated_at{};                       // last write; reads never change it
   std::uint64_t version = 0;               // 1 at the first store, + 1 by each write
@@ -132,8 +132,8 @@ struct Memory {
 // A directed edge between coordinates, which need not hold memories (see Options::strict_links).
 // (from, to, type) identifies it: linking again replaces strength and metadata.
 struct GraphLink {
-  Coordinate from;
-  Coordinate to;
+  Coordinate from{};
+  Coordinate to{};
   std::string type = "related";  // 1 to 100 bytes of UTF-8
   double strength = 1.0;         // any finite number; a weighted path walks only links above 0, at cost 1/strength
   std::string metadata = "{}";   // a JSON object
@@ -193,7 +193,7 @@ class FRACTAL_API Batch {
 
 // What one entry of a batch did.
 struct Written {
-  Uuid id;                    // of the memory{}; empty for links
+  Uuid id{};                    // of the memory{}; empty for links
   std::uint64_t version = 0;  // of the memory after the write; 0 for links and after a removal
   std::uint64_t sequence = 0; // of this change in its space; 0 if nothing changed
   bool created = false;       // the memory or link was not there before
