@@ -87,7 +87,7 @@ struct Options {
   // changes() can tell removals this many sequence numbers back.
   std::uint64_t change_history = 100'000;
   // The one clock: times of writes and expiry. Null: the system's. Must be thread-safe.
-  std::function<Time()> clock;
+  std::function<Time()> clock{};
   // Your own backends (fractal/backend.h) instead of the built-in ones.
   std::shared_ptr<Storage> storage{};
   std::shared_ptr<VectorIndex> vector_index{};
@@ -100,7 +100,7 @@ struct Control {
   const std::atomic<bool>* cancel = nullptr;
   // done and total in the unit of the call (memories, links, pages); total 0: unknown.
   // Called on the caller's thread.
-  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress{};
 };
 
 // ---- Search ----------------------------------------------------------------------------------
