@@ -123,7 +123,7 @@ struct SearchOptions {
   std::size_t top_k = 10;      // hits wanted; exactly min(top_k, matched - offset) come back
   std::size_t offset = 0;      // hits to skip; pages never skip or repeat a hit while nothing is written
   Filter filter{};
-  Coordinate within{};           // only this coordinate and its subtree{}; empty: everywhere
+  Coordinate within{};           // only this coordinate and its subtree; empty: everywhere
   SearchMode mode = SearchMode::automatic;  // what the query has: both -> hybrid
   double alpha = 0.6;          // hybrid: weight of the vector side, 0 to 1
   Fusion fusion = Fusion::convex;
@@ -228,7 +228,7 @@ FRACTAL_API std::string_view to_string(ChangeKind kind) noexcept;
 struct Change {
   std::uint64_t sequence = 0;
   ChangeKind kind = ChangeKind::stored;
-  Coordinate coordinate{};  // of the memory{}; of a link its `from`
+  Coordinate coordinate{};  // of the memory; of a link its `from`
   Coordinate to{};          // links only
   std::string type{};       // links only
 };
@@ -245,7 +245,7 @@ struct AuditRecord {
 enum class GraphFormat { json, graphml, dot };
 
 struct ExportOptions {
-  Coordinate within{};         // memories below it{}; links with both ends below it
+  Coordinate within{};         // memories below it; links with both ends below it
   Filter filter{};             // of memories
   bool embeddings = true;
   bool links = true;         // export_memories: also the links

@@ -193,7 +193,7 @@ class FRACTAL_API Batch {
 
 // What one entry of a batch did.
 struct Written {
-  Uuid id{};                    // of the memory{}; empty for links
+  Uuid id{};                    // of the memory; empty for links
   std::uint64_t version = 0;  // of the memory after the write; 0 for links and after a removal
   std::uint64_t sequence = 0; // of this change in its space; 0 if nothing changed
   bool created = false;       // the memory or link was not there before
