@@ -157,10 +157,11 @@ class FRACTAL_API ReadView {
   virtual Result<Selection> select(const Filter& filter, std::string_view prefix, std::size_t limit) = 0;
   // Keys from `first` up to but not `last` (empty: to the end), rising.
   virtual Result<void> keys(std::string_view first, std::string_view last, const KeyVisitor& visit) = 0;
-  // Links out of (or into) each key of the frontier, all types if `type` is empty. Metadata, time and
-  // sequence are filled in only if `whole`.
+  // Links out of (or into, or both) each key of the frontier, all types if `type` is empty. Only from,
+  // to, type and strength are filled in.
   virtual Result<void> links(std::span<const std::string> frontier, Direction direction, std::string_view type,
-                             bool whole, const LinkVisitor& visit) = 0;
+                             const LinkVisitor& visit) = 0;
+  virtual Result<std::optional<LinkRow>> get_link(std::string_view from, std::string_view to, std::string_view type) = 0;
   // Whole links in the order (from, type, to), strictly after `after` if it is set.
   virtual Result<std::vector<LinkRow>> list_links(const LinkRow* after, std::size_t limit) = 0;
   virtual Result<Postings> postings(std::span<const std::string> terms) = 0;
