@@ -1,0 +1,231 @@
+// Invariant: the vector index never decides what is true. It is fed in commit order by the writer, catches up
+// inside the reader's own transaction, and when it cannot answer for a moment the rows do.
+#include "src/database.h"
+
+#include "src/error.h"
+#include "src/validate.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace fractal {
+namespace {
+
+constexpr std::string_view text_fields_setting = "text_fields";
+constexpr std::string_view tokenizer_setting = "tokenizer";
+constexpr std::size_t rows_per_page = 1000;
+
+Result<std::shared_ptr<Storage>> open_storage(const Options& options) {
+  if (options.storage) return options.storage;
+  if (options.path == ":memory:") return make_memory_storage();
+  return open_sqlite_storage(options);
+}
+
+Result<TextFields> choose_text_fields(const Options& options, const std::optional<std::string>& stored) {
+  if (!options.text_fields.empty()) return TextFields::make(options.text_fields);
+  if (stored) return TextFields::parse(*stored);
+  return TextFields::standard();
+}
+
+}  // namespace
+
+Look::Look(Look&& other) noexcept
+    : pinned_(std::move(other.pinned_)),
+      turn_(std::move(other.turn_)),
+      owned_(std::move(other.owned_)),
+      view_(std::exchange(other.view_, nullptr)),
+      now_(other.now_),
+      expired_ids_(std::move(other.expired_ids_)),
+      expired_keys_(std::move(other.expired_keys_)) {}
+
+Look::~Look() {
+  if (view_ != nullptr) view_->obey(nullptr);
+}
+
+bool Look::hidden_id(MemoryId id) const noexcept {
+  return std::binary_search(expired_ids_.begin(), expired_ids_.end(), id);
+}
+
+bool Look::hidden_key(std::string_view key) const noexcept {
+  return std::binary_search(expired_keys_.begin(), expired_keys_.end(), key);
+}
+
+Database::Database(Options options, std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index,
+                   TextFields text_fields)
+    : options_(std::move(options)),
+      storage_(std::move(storage)),
+      index_(std::move(index)),
+      text_fields_(std::move(text_fields)),
+      queue_(*storage_),
+      read_log_(options_.count_accesses, options_.audit.reads) {}
+
+Result<std::shared_ptr<Database>> Database::open(Options options) {
+  FRACTAL_TRY(check_options(options));
+  FRACTAL_TRY_INTO(auto storage, open_storage(options));
+  FRACTAL_TRY_INTO(const auto stored, storage->setting(text_fields_setting));
+  FRACTAL_TRY_INTO(auto text_fields, choose_text_fields(options, stored));
+  auto index = options.vector_index ? options.vector_index : make_flat_index();
+  std::shared_ptr<Database> database(
+      new Database(std::move(options), std::move(storage), std::move(index), std::move(text_fields)));
+  FRACTAL_TRY(database->settle_text_fields());
+  FRACTAL_TRY(database->settle_indexed_fields());
+  return database;
+}
+
+Time Database::now() const {
+  if (options_.clock) return options_.clock();
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+// Keywords made by another tokeniser or from other fields would not be found: make them anew.
+Result<void> Database::settle_text_fields() {
+  FRACTAL_TRY_INTO(const auto fields, storage_->setting(text_fields_setting));
+  FRACTAL_TRY_INTO(const auto tokenizer, storage_->setting(tokenizer_setting));
+  const std::string wanted_fields = text_fields_.describe();
+  const std::string wanted_tokenizer = std::to_string(tokenizer_version);
+  if (fields == wanted_fields && tokenizer == wanted_tokenizer) return {};
+  if (storage_->read_only()) {
+    if (!fields) return {};
+    return make_error(Errc::unsupported, "open: the keywords must be rebuilt, but the database is opened read-only");
+  }
+  FRACTAL_TRY_INTO(const auto spaces, storage_->spaces());
+  return write([&](WriteTransaction& transaction) -> Result<void> {
+    for (const Space& space : spaces) FRACTAL_TRY(rebuild_keywords(transaction, space, {}));
+    FRACTAL_TRY(transaction.set_setting(text_fields_setting, wanted_fields));
+    return transaction.set_setting(tokenizer_setting, wanted_tokenizer);
+  });
+}
+
+Result<void> Database::settle_indexed_fields() {
+  if (storage_->read_only()) return {};
+  FRACTAL_TRY_INTO(const auto present, storage_->indexed_fields());
+  for (const std::string& path : options_.indexed_fields) {
+    if (std::find(present.begin(), present.end(), path) != present.end()) continue;
+    FRACTAL_TRY(check_index_path(path));
+    FRACTAL_TRY(storage_->create_index(path, {}));
+  }
+  return {};
+}
+
+Result<std::uint64_t> Database::rebuild_keywords(WriteTransaction& transaction, const Space& name,
+                                                 const Control& control) const {
+  FRACTAL_TRY_INTO(SpaceRecord* const space, transaction.space(name));
+  space->words = {};
+  std::uint64_t done = 0;
+  for (MemoryId after = 0;;) {
+    FRACTAL_TRY(check_control(control, "rebuild keywords"));
+    FRACTAL_TRY_INTO(auto rows, transaction.scan(space->number, after, rows_per_page, Columns::payload));
+    for (Row& row : rows) {
+      const Keywords keywords = text_fields_.keywords(row.memory.payload);
+      row.words = keywords.words;
+      for (std::size_t i = 0; i < weight_classes; ++i) space->words[i] += row.words[i];
+      FRACTAL_TRY(transaction.put(space->number, row, {.created = false, .vector = false, .keywords = &keywords}));
+    }
+    done += rows.size();
+    if (control.progress) control.progress(done, space->memories);
+    if (rows.size() < rows_per_page) return done;
+    after = rows.back().id;
+  }
+}
+
+Result<void> Database::write(std::function<Result<void>(WriteTransaction&)> run) {
+  WriteRequest request{std::move(run), {}};
+  return queue_.submit(request);
+}
+
+Result<Applied> Database::apply(const Space& space, const Batch& batch) {
+  FRACTAL_TRY(check_space(space));
+  FRACTAL_TRY(check_batch(batch));
+  if (storage_->read_only()) return make_error(Errc::unsupported, "write: the database is opened read-only");
+  std::vector<Keywords> keywords(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto& entry = batch.entries()[i];
+    if (const auto* store = std::get_if<Batch::Store>(&entry)) {
+      keywords[i] = text_fields_.keywords(store->memory.payload);
+    } else if (const auto* restore = std::get_if<Batch::Restore>(&entry)) {
+      keywords[i] = text_fields_.keywords(restore->memory.payload);
+    }
+  }
+  ReadLog::Notes notes = read_log_.take(space);
+  const BatchContext context{space, options_, text_fields_, now(), keywords, notes};
+  BatchOutcome outcome;
+  WriteRequest request;
+  request.run = [&](WriteTransaction& transaction) -> Result<void> {
+    FRACTAL_TRY_INTO(outcome, run_batch(transaction, context, batch.entries()));
+    return {};
+  };
+  request.committed = [&] { follow(outcome); };
+  if (auto submitted = queue_.submit(request); !submitted) {
+    read_log_.give_back(space, std::move(notes));
+    return submitted.error();
+  }
+  return std::move(outcome.applied);
+}
+
+// Runs on the thread that committed, before any caller returns. An index that could not take the changes
+// is dropped: the next search loads it anew.
+void Database::follow(const BatchOutcome& outcome) noexcept {
+  try {
+    if (index_->apply(outcome.after, outcome.before, outcome.vectors)) return;
+  } catch (const std::exception&) {  // out of memory: handled like any other failure, below
+  }
+  index_->drop(outcome.after.number);
+}
+
+Result<Look> Database::look(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned,
+                            const Control& control) const {
+  Look look;
+  if (pinned) {
+    look.pinned_ = pinned;
+    look.turn_ = std::unique_lock(pinned->turn);
+    look.view_ = pinned->view.get();
+    look.now_ = pinned->now;
+  } else {
+    FRACTAL_TRY(check_space(space));
+    look.now_ = now();
+    FRACTAL_TRY_INTO(look.owned_, storage_->read(space));
+    look.view_ = look.owned_.get();
+  }
+  look.view_->obey(&control);
+  FRACTAL_TRY_INTO(const auto expired, look.view_->expired(look.now_));
+  for (const Row& row : expired) {
+    look.expired_ids_.push_back(row.id);
+    look.expired_keys_.push_back(row.memory.coordinate.key());
+  }
+  std::sort(look.expired_ids_.begin(), look.expired_ids_.end());
+  std::sort(look.expired_keys_.begin(), look.expired_keys_.end());
+  return look;
+}
+
+Result<std::shared_ptr<Reads::Pinned>> Database::pin(const Space& space) const {
+  FRACTAL_TRY(check_space(space));
+  auto pinned = std::make_shared<Reads::Pinned>();
+  pinned->now = now();
+  FRACTAL_TRY_INTO(pinned->view, storage_->read(space));
+  return pinned;
+}
+
+Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery& query) const {
+  const SpaceRecord& space = look.space();
+  if (space.vectors == 0) return VectorHits{};
+  const VectorIndex::Pull pull = [&](std::uint64_t after, const VectorVisitor& visit) {
+    return look.view().vectors(after, visit);
+  };
+  const std::uint64_t applied = index_->stats(space.number).applied;
+  if (applied != 0 && applied < space.horizon) index_->drop(space.number);  // removals it missed are forgotten
+  auto caught_up = index_->catch_up(space, pull);
+  if (caught_up) {
+    auto hits = index_->search(space, query);
+    if (hits || hits.error().code != Errc::unavailable) return hits;
+  } else if (caught_up.error().code != Errc::unavailable) {
+    return caught_up.error();
+  }
+  if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "search"));
+  // The index has moved past this moment (an old snapshot, another process's writes): the rows themselves.
+  const auto rows = make_flat_index();
+  FRACTAL_TRY(rows->catch_up(space, pull));
+  return rows->search(space, query);
+}
+
+}  // namespace fractal

@@ -1,0 +1,99 @@
+// What all handles on one open database share: the storage, the vector index that follows it, the
+// write queue, the clock and the text fields.
+#ifndef FRACTAL_SRC_DATABASE_H
+#define FRACTAL_SRC_DATABASE_H
+
+#include <fractal/backend.h>
+#include <fractal/fractal_memory.h>
+
+#include "src/keywords.h"
+#include "src/read_log.h"
+#include "src/write_queue.h"
+#include "src/write_rules.h"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace fractal {
+
+// One moment of one space, for one call: the view, and what has expired in it by now.
+class Look {
+ public:
+  Look() = default;
+  Look(Look&& other) noexcept;
+  Look& operator=(Look&&) = delete;
+  ~Look();
+
+  ReadView& view() const noexcept { return *view_; }
+  const SpaceRecord& space() const noexcept { return view_->space(); }
+  Time now() const noexcept { return now_; }
+  bool hidden(const Memory& memory) const noexcept { return memory.expires_at && *memory.expires_at <= now_; }
+  // Rising; nearly always empty.
+  const std::vector<MemoryId>& expired_ids() const noexcept { return expired_ids_; }
+  bool hidden_id(MemoryId id) const noexcept;
+  bool hidden_key(std::string_view key) const noexcept;
+
+ private:
+  friend class Database;
+  std::shared_ptr<Reads::Pinned> pinned_;
+  std::unique_lock<std::mutex> turn_;
+  std::unique_ptr<ReadView> owned_;
+  ReadView* view_ = nullptr;
+  Time now_{};
+  std::vector<MemoryId> expired_ids_;
+  std::vector<std::string> expired_keys_;
+};
+
+// What a Snapshot holds on to.
+struct Reads::Pinned {
+  std::mutex turn;
+  std::unique_ptr<ReadView> view;
+  Time now{};
+};
+
+class Database {
+ public:
+  static Result<std::shared_ptr<Database>> open(Options options);
+
+  const Options& options() const noexcept { return options_; }
+  Storage& storage() const noexcept { return *storage_; }
+  VectorIndex& index() const noexcept { return *index_; }
+  const TextFields& text_fields() const noexcept { return text_fields_; }
+  ReadLog& read_log() noexcept { return read_log_; }
+  Time now() const;
+
+  // The control must outlive the look.
+  Result<Look> look(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned, const Control& control) const;
+  Result<std::shared_ptr<Reads::Pinned>> pin(const Space& space) const;
+
+  Result<Applied> apply(const Space& space, const Batch& batch);
+  // A write that is not a batch: upkeep, reindexing, erasing.
+  Result<void> write(std::function<Result<void>(WriteTransaction&)> run);
+
+  // The best by vector as of the look, whatever state the index is in.
+  Result<VectorHits> search_vectors(const Look& look, const VectorQuery& query) const;
+
+  // Tokenises every memory of a space anew and recounts its words.
+  Result<std::uint64_t> rebuild_keywords(WriteTransaction& transaction, const Space& space,
+                                         const Control& control) const;
+
+ private:
+  Database(Options options, std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index, TextFields text_fields);
+  Result<void> settle_text_fields();
+  Result<void> settle_indexed_fields();
+  void follow(const BatchOutcome& outcome) noexcept;
+
+  Options options_;
+  std::shared_ptr<Storage> storage_;
+  std::shared_ptr<VectorIndex> index_;
+  TextFields text_fields_;
+  WriteQueue queue_;
+  ReadLog read_log_;
+};
+
+}  // namespace fractal
+
+#endif

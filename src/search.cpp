@@ -1,0 +1,336 @@
+// Search: one snapshot, the eligible set, the two sides, fusion, diversity, rows.
+// Invariant: exactly min(top_k, matched - offset) hits, the best there are, in an order that depends on
+// nothing but the state of this space and the question.
+#include <fractal/fractal_memory.h>
+
+#include "src/bm25.h"
+#include "src/candidates.h"
+#include "src/database.h"
+#include "src/error.h"
+#include "src/keywords.h"
+#include "src/likeness.h"
+#include "src/ranking.h"
+#include "src/validate.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace fractal {
+namespace {
+
+// Diversity reorders the best so many.
+constexpr std::size_t diversity_pool = 256;
+
+class SearchRun {
+ public:
+  SearchRun(const Database& database, const Look& look, const Query& query, const SearchOptions& options)
+      : database_(database), look_(look), query_(query), options_(options), space_(look.space()) {}
+
+  Result<SearchResult> run() {
+    FRACTAL_TRY(choose_mode());
+    FRACTAL_TRY_INTO(allowed_, candidates(look_, options_.filter, options_.within, options_.control));
+    result_.sequence = space_.sequence;
+    if (result_.mode != SearchMode::vector) FRACTAL_TRY(score_keywords());
+    FRACTAL_TRY(collect());
+    if (options_.diversity > 0) FRACTAL_TRY(spread());
+    FRACTAL_TRY(fill_page());
+    describe_plan();
+    return std::move(result_);
+  }
+
+ private:
+  struct KeywordHit {
+    MemoryId id;
+    double score;
+    std::size_t entry;  // in bm25_.entries
+  };
+
+  std::size_t wanted() const { return options_.offset + options_.top_k; }
+  std::size_t pool() const { return options_.diversity > 0 ? std::max(wanted(), diversity_pool) : wanted(); }
+
+  Result<void> choose_mode() {
+    const auto size = query_.vector.size();
+    if (size != 0 && space_.dimension != 0 && size != space_.dimension) {
+      return make_error(Errc::invalid_argument, "query vector has {} components, the space has {}", size,
+                        space_.dimension);
+    }
+    SearchMode mode = options_.mode;
+    if (mode == SearchMode::automatic) {
+      mode = query_.vector.empty() ? SearchMode::keyword : query_.text.empty() ? SearchMode::vector : SearchMode::hybrid;
+    }
+    if (mode == SearchMode::hybrid && space_.vectors == 0) mode = SearchMode::keyword;
+    if (mode == SearchMode::hybrid && options_.fusion == Fusion::convex && space_.metric == Metric::dot) {
+      return make_error(Errc::unsupported, "convex fusion: a dot product has no bound; use Fusion::rrf");
+    }
+    result_.mode = mode;
+    return {};
+  }
+
+  bool eligible(MemoryId id) const {
+    if (look_.hidden_id(id)) return false;
+    return !allowed_ || std::binary_search(allowed_->begin(), allowed_->end(), id);
+  }
+
+  Result<void> score_keywords() {
+    terms_ = query_terms(query_.text);
+    if (terms_.empty() || space_.number == 0) return {};
+    FRACTAL_TRY_INTO(const Postings postings, look_.view().postings(terms_));
+    bm25_ = bm25(postings, terms_.size(), space_, database_.text_fields().weights());
+    for (std::size_t i = 0; i < bm25_.entries.size(); ++i) {
+      const auto& entry = bm25_.entries[i];
+      if (eligible(entry.id)) keyword_hits_.push_back({entry.id, entry.score, i});
+    }
+    return {};
+  }
+
+  Result<VectorHits> vectors(std::size_t k, const std::vector<MemoryId>* allowed) {
+    FRACTAL_TRY_INTO(auto hits, database_.search_vectors(look_, {.vector = query_.vector,
+                                                                 .k = k,
+                                                                 .as_of = space_.sequence,
+                                                                 .allowed = allowed,
+                                                                 .excluded = look_.expired_ids(),
+                                                                 .control = &options_.control}));
+    result_.visited += hits.visited;
+    result_.exact = result_.exact && hits.exact;
+    return hits;
+  }
+
+  const std::vector<MemoryId>* allowed() const { return allowed_ ? &*allowed_ : nullptr; }
+
+  Result<void> collect() {
+    switch (result_.mode) {
+      case SearchMode::keyword: return collect_keywords();
+      case SearchMode::vector: return collect_vectors();
+      default: return options_.fusion == Fusion::rrf ? fuse_ranks() : fuse_scores();
+    }
+  }
+
+  Result<void> collect_keywords() {
+    for (const auto& hit : keyword_hits_) candidates_.push_back({.id = hit.id, .score = hit.score, .keyword = hit.score});
+    result_.matched = candidates_.size();
+    keep_best(candidates_, pool());
+    return {};
+  }
+
+  Result<void> collect_vectors() {
+    FRACTAL_TRY_INTO(const VectorHits hits, vectors(pool(), allowed()));
+    for (const auto& hit : hits.entries) candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
+    result_.matched = hits.matched;
+    return {};
+  }
+
+  const KeywordHit* keyword_hit(MemoryId id) const {
+    const auto found = std::lower_bound(keyword_hits_.begin(), keyword_hits_.end(), id,
+                                        [](const KeywordHit& hit, MemoryId wanted) { return hit.id < wanted; });
+    return found != keyword_hits_.end() && found->id == id ? &*found : nullptr;
+  }
+
+  double fused(const Candidate& candidate) const { return vector_part(candidate) + keyword_part(candidate); }
+  double vector_part(const Candidate& candidate) const {
+    if (options_.fusion == Fusion::rrf) return reciprocal_rank(candidate.vector_rank);
+    return candidate.vector ? options_.alpha * unit_vector_score(space_.metric, *candidate.vector) : 0;
+  }
+  double keyword_part(const Candidate& candidate) const {
+    if (options_.fusion == Fusion::rrf) return reciprocal_rank(candidate.keyword_rank);
+    return candidate.keyword ? (1 - options_.alpha) * unit_keyword_score(*candidate.keyword, bm25_.bound) : 0;
+  }
+
+  // Convex fusion, exactly: without a word a memory ranks by its vector, so the best by vector hold all of
+  // those; a memory with words is left out only if even the best vector could not bring it in.
+  Result<void> fuse_scores() {
+    FRACTAL_TRY_INTO(const VectorHits by_vector, vectors(std::max<std::size_t>(pool(), 1), allowed()));
+    for (const auto& hit : by_vector.entries) {
+      Candidate candidate{.id = hit.id, .vector = hit.score};
+      if (const auto* words = keyword_hit(hit.id)) candidate.keyword = words->score;
+      candidate.score = fused(candidate);
+      candidates_.push_back(candidate);
+    }
+    const double best_vector = by_vector.entries.empty() ? 0 : by_vector.entries.front().score;
+    const double bar = bar_to_enter();
+    std::vector<MemoryId> rest, words;
+    for (const auto& hit : keyword_hits_) {
+      words.push_back(hit.id);
+      const Candidate most{.id = hit.id, .vector = best_vector, .keyword = hit.score};
+      if (fused(most) >= bar) rest.push_back(hit.id);
+    }
+    FRACTAL_TRY(add_by_words(by_vector, rest));
+    FRACTAL_TRY_INTO(const VectorHits both, vectors(0, &words));
+    result_.matched = by_vector.matched + words.size() - both.matched;
+    keep_best(candidates_, pool());
+    return {};
+  }
+
+  double bar_to_enter() {
+    if (pool() == 0 || candidates_.size() < pool()) return -std::numeric_limits<double>::infinity();
+    auto sorted = candidates_;
+    keep_best(sorted, pool());
+    return sorted.back().score;
+  }
+
+  // Memories with words that are not among the best by vector; their vector score is computed exactly.
+  Result<void> add_by_words(const VectorHits& by_vector, std::vector<MemoryId> ids) {
+    std::vector<MemoryId> known;
+    for (const auto& hit : by_vector.entries) known.push_back(hit.id);
+    std::sort(known.begin(), known.end());
+    std::erase_if(ids, [&](MemoryId id) { return std::binary_search(known.begin(), known.end(), id); });
+    FRACTAL_TRY_INTO(VectorHits scores, vectors(ids.size(), &ids));
+    std::sort(scores.entries.begin(), scores.entries.end(),
+              [](const auto& left, const auto& right) { return left.id < right.id; });
+    auto score = scores.entries.begin();
+    for (const MemoryId id : ids) {
+      Candidate candidate{.id = id, .keyword = keyword_hit(id)->score};
+      if (score != scores.entries.end() && score->id == id) candidate.vector = (score++)->score;
+      candidate.score = fused(candidate);
+      candidates_.push_back(candidate);
+    }
+    return {};
+  }
+
+  // Reciprocal rank fusion over the full rankings of both sides, so that pages agree with each other.
+  Result<void> fuse_ranks() {
+    FRACTAL_TRY_INTO(const VectorHits by_vector, vectors(space_.vectors, allowed()));
+    std::vector<KeywordHit> by_words = keyword_hits_;
+    std::sort(by_words.begin(), by_words.end(), [](const KeywordHit& left, const KeywordHit& right) {
+      return left.score != right.score ? left.score > right.score : left.id < right.id;
+    });
+    for (std::size_t i = 0; i < by_vector.entries.size(); ++i) {
+      candidates_.push_back({.id = by_vector.entries[i].id, .vector = by_vector.entries[i].score, .vector_rank = i + 1});
+    }
+    std::sort(candidates_.begin(), candidates_.end(),
+              [](const Candidate& left, const Candidate& right) { return left.id < right.id; });
+    const std::size_t with_vector = candidates_.size();
+    for (std::size_t i = 0; i < by_words.size(); ++i) {
+      const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(with_vector);
+      auto found = std::lower_bound(candidates_.begin(), end, by_words[i].id,
+                                    [](const Candidate& candidate, MemoryId id) { return candidate.id < id; });
+      if (found == end || found->id != by_words[i].id) {
+        candidates_.push_back({.id = by_words[i].id});
+        found = candidates_.end() - 1;
+      }
+      found->keyword = by_words[i].score;
+      found->keyword_rank = i + 1;
+    }
+    for (Candidate& candidate : candidates_) candidate.score = fused(candidate);
+    result_.matched = candidates_.size();
+    keep_best(candidates_, pool());
+    return {};
+  }
+
+  double relevance(const Candidate& candidate) const {
+    switch (result_.mode) {
+      case SearchMode::keyword: return unit_keyword_score(candidate.score, bm25_.bound);
+      case SearchMode::vector: return unit_vector_score(space_.metric, candidate.score);
+      default: return candidate.score;
+    }
+  }
+
+  Result<void> spread() {
+    const std::size_t size = std::min(candidates_.size(), diversity_pool);
+    const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(size);
+    std::vector<Candidate> best(candidates_.begin(), middle);
+    std::vector<MemoryId> ids;
+    for (const Candidate& candidate : best) ids.push_back(candidate.id);
+    FRACTAL_TRY_INTO(const Likeness likeness, Likeness::make(look_.view(), database_.text_fields(), ids));
+    diversify(
+        best, options_.diversity, [&, original = best](std::size_t i) { return relevance(original[i]); },
+        [&](std::size_t i, std::size_t j) { return likeness.between(i, j); });
+    std::copy(best.begin(), best.end(), candidates_.begin());
+    return {};
+  }
+
+  Result<void> fill_page() {
+    const std::size_t begin = std::min(options_.offset, candidates_.size());
+    const std::size_t size = std::min(options_.top_k, candidates_.size() - begin);
+    std::vector<std::pair<MemoryId, std::size_t>> places;
+    for (std::size_t i = 0; i < size; ++i) places.emplace_back(candidates_[begin + i].id, i);
+    std::sort(places.begin(), places.end());
+    std::vector<MemoryId> ids;
+    for (const auto& [id, place] : places) ids.push_back(id);
+    FRACTAL_TRY_INTO(auto rows, look_.view().fetch(ids, options_.embeddings ? Columns::all : Columns::payload));
+    if (rows.size() != size) {
+      return make_error(Errc::corruption, "search: {} of {} hits have no row; run verify()", size - rows.size(), size);
+    }
+    result_.hits.resize(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      Hit& hit = result_.hits[places[i].second];
+      const Candidate& candidate = candidates_[begin + places[i].second];
+      hit.memory = std::move(rows[i].memory);
+      hit.score = candidate.score;
+      if (options_.explain) hit.explain = explain(candidate);
+    }
+    return {};
+  }
+
+  std::vector<ScorePart> explain(const Candidate& candidate) const {
+    switch (result_.mode) {
+      case SearchMode::vector: return {{"vector", candidate.score, candidate.score}};
+      case SearchMode::keyword: return explain_terms(candidate);
+      default: break;
+    }
+    const bool ranks = options_.fusion == Fusion::rrf;
+    const auto value = [ranks](std::uint64_t rank, const std::optional<double>& score) {
+      return ranks ? static_cast<double>(rank) : score.value_or(0);
+    };
+    return {{ranks ? "rrf vector" : "vector", value(candidate.vector_rank, candidate.vector), vector_part(candidate)},
+            {ranks ? "rrf keyword" : "keyword", value(candidate.keyword_rank, candidate.keyword),
+             keyword_part(candidate)}};
+  }
+
+  std::vector<ScorePart> explain_terms(const Candidate& candidate) const {
+    const std::size_t entry = keyword_hit(candidate.id)->entry;
+    std::vector<ScorePart> parts;
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      const double part = bm25_.term_scores[entry * terms_.size() + i];
+      if (part != 0) parts.push_back({"term " + terms_[i], part, part});
+    }
+    return parts;
+  }
+
+  void describe_plan() {
+    std::string& plan = result_.plan;
+    if (result_.mode != SearchMode::keyword) {
+      plan = fmt::format("scan: {} of {} vectors compared", result_.visited, space_.vectors);
+    }
+    if (result_.mode != SearchMode::vector) {
+      plan += fmt::format("{}keywords: {} terms in {} memories", plan.empty() ? "" : "; ", terms_.size(),
+                          bm25_.entries.size());
+    }
+    if (!query_.vector.empty() && result_.mode == SearchMode::keyword && options_.mode != SearchMode::keyword) {
+      plan += "; the space has no vectors";
+    }
+    if (allowed_) plan += fmt::format("; filter: {} of {} memories", allowed_->size(), space_.memories);
+  }
+
+  const Database& database_;
+  const Look& look_;
+  const Query& query_;
+  const SearchOptions& options_;
+  const SpaceRecord& space_;
+  std::optional<std::vector<MemoryId>> allowed_;
+  std::vector<std::string> terms_;
+  Bm25Scores bm25_;
+  std::vector<KeywordHit> keyword_hits_;  // eligible, rising ids
+  std::vector<Candidate> candidates_;
+  SearchResult result_;
+};
+
+}  // namespace
+
+Result<SearchResult> Reads::search(std::string_view text, const SearchOptions& options) const {
+  return search(Query{.text = text, .vector = {}}, options);
+}
+
+Result<SearchResult> Reads::search(std::span<const float> vector, const SearchOptions& options) const {
+  FRACTAL_TRY(check_vector(vector, "query vector"));
+  return search(Query{.text = {}, .vector = vector}, options);
+}
+
+Result<SearchResult> Reads::search(const Query& query, const SearchOptions& options) const {
+  FRACTAL_TRY(check_query(query, options));
+  FRACTAL_TRY(check_control(options.control, "search"));
+  FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
+  return SearchRun(*database_, look, query, options).run();
+}
+
+}  // namespace fractal

@@ -1,0 +1,46 @@
+// The rules of every write, in one place, inside the storage's transaction: versions, merge patches, expiry,
+// links that go with their memory, counters, sequence numbers, audit.
+#ifndef FRACTAL_SRC_WRITE_RULES_H
+#define FRACTAL_SRC_WRITE_RULES_H
+
+#include <fractal/backend.h>
+
+#include "src/keywords.h"
+#include "src/read_log.h"
+
+#include <span>
+#include <vector>
+
+namespace fractal {
+
+// What a batch needs to know besides its entries.
+struct BatchContext {
+  const Space& space;
+  const Options& options;
+  const TextFields& text_fields;
+  Time now;
+  // One per entry: the words of a Store or Restore, computed before the transaction began.
+  std::span<const Keywords> keywords;
+  const ReadLog::Notes& notes;
+};
+
+struct BatchOutcome {
+  Applied applied;
+  std::uint64_t before = 0;  // sequence of the space before the batch
+  SpaceRecord after{};
+  // Views into the batch, which outlives the outcome.
+  std::vector<VectorChange> vectors;
+};
+
+Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext& context,
+                               std::span<const Batch::Entry> entries);
+
+// Removes up to `most` expired memories with their links; how many it removed.
+Result<std::uint64_t> remove_expired(WriteTransaction& transaction, const BatchContext& context, std::size_t most);
+
+// Forgets removals and audit records beyond what the options keep; audit records dropped.
+Result<std::uint64_t> forget_old(WriteTransaction& transaction, const BatchContext& context);
+
+}  // namespace fractal
+
+#endif
