@@ -23,23 +23,25 @@ Error within(const Error& inner, fmt::format_string<Args...> format, Args&&... a
 
 }  // namespace fractal
 
-// Leaves the function with the error, if there is one.
-#define FRACTAL_TRY(expression)                                   \
-  do {                                                            \
-    if (auto fractal_result = (expression); !fractal_result) {    \
-      return std::move(fractal_result).error();                   \
-    }                                                             \
-  } while (false)
-
 #define FRACTAL_JOIN_(a, b) a##b
 #define FRACTAL_JOIN(a, b) FRACTAL_JOIN_(a, b)
-#define FRACTAL_TRY_INTO_(temporary, target, expression)      \
-  auto temporary = (expression);                              \
-  if (!temporary) return std::move(temporary).error();        \
+// A name of its own for each use, since uses nest (a lambda inside an argument).
+#define FRACTAL_NAME(stem) FRACTAL_JOIN(stem, __COUNTER__)
+
+#define FRACTAL_TRY_(temporary, expression)                              \
+  do {                                                                   \
+    if (auto temporary = (expression); !temporary) {                     \
+      return std::move(temporary).error();                               \
+    }                                                                    \
+  } while (false)
+#define FRACTAL_TRY_INTO_(temporary, target, expression)                 \
+  auto temporary = (expression);                                         \
+  if (!temporary) return std::move(temporary).error();                   \
   target = std::move(*temporary)
 
+// Leaves the function with the error, if there is one.
+#define FRACTAL_TRY(expression) FRACTAL_TRY_(FRACTAL_NAME(fractal_result_), expression)
 // FRACTAL_TRY_INTO(auto row, view.get(key)): the value, or leaves the function with the error.
-#define FRACTAL_TRY_INTO(target, expression) \
-  FRACTAL_TRY_INTO_(FRACTAL_JOIN(fractal_result_, __LINE__), target, expression)
+#define FRACTAL_TRY_INTO(target, expression) FRACTAL_TRY_INTO_(FRACTAL_NAME(fractal_result_), target, expression)
 
 #endif

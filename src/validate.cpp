@@ -109,7 +109,7 @@ Result<void> check_text(std::string_view text, std::string_view what, std::size_
     return make_error(Errc::invalid_argument, "{} has {} bytes, more than {}", what, text.size(), limit);
   }
   if (text.find('\0') != text.npos) return make_error(Errc::invalid_argument, "{} contains NUL", what);
-  if (!is_utf8(text)) return make_error(Errc::invalid_argument, "{} is not valid UTF-8", what);
+  if (!valid_utf8(text)) return make_error(Errc::invalid_argument, "{} is not valid UTF-8", what);
   return {};
 }
 

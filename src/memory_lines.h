@@ -1,0 +1,24 @@
+// Memories and links as lines of JSON: the format of export_memories() and import_memories().
+#ifndef FRACTAL_SRC_MEMORY_LINES_H
+#define FRACTAL_SRC_MEMORY_LINES_H
+
+#include <fractal/fractal_memory.h>
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace fractal {
+
+// The first line of an export.
+std::string header_line();
+std::string memory_line(const Memory& memory);
+std::string link_line(const GraphLink& link);
+
+struct HeaderLine {};
+// A Batch::Restore or Batch::RestoreLink, or the header. invalid_argument names the member.
+Result<std::variant<HeaderLine, Batch::Restore, Batch::RestoreLink>> parse_line(std::string_view line);
+
+}  // namespace fractal
+
+#endif

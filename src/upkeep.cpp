@@ -1,0 +1,269 @@
+// Health, verify, repair, maintain, backup, spaces.
+// Invariant: nothing here changes an answer; what is rebuilt is rebuilt from the rows, and a row that cannot be
+// read is reported, never dropped.
+#include <fractal/fractal_memory.h>
+
+#include "src/cursor.h"
+#include "src/database.h"
+#include "src/error.h"
+#include "src/export_scan.h"
+#include "src/json.h"
+#include "src/kernels.h"
+#include "src/link_rows.h"
+#include "src/validate.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+namespace fractal {
+namespace {
+
+constexpr std::size_t page_rows = 1000;
+constexpr std::size_t most_problems = 100;
+
+// Checks the rows of one space against the rules of the core.
+class SpaceCheck {
+ public:
+  SpaceCheck(const Database& database, const Look& look, const Control& control, VerifyReport& report)
+      : database_(database), look_(look), control_(control), report_(report) {}
+
+  Result<void> run() {
+    FRACTAL_TRY(check_rows());
+    FRACTAL_TRY(check_links());
+    const SpaceRecord& space = look_.space();
+    compare("memories", space.memories, memories_);
+    compare("semantic memories", space.semantic, semantic_);
+    compare("vectors", space.vectors, vectors_);
+    compare("links", space.links, links_);
+    for (std::size_t i = 0; i < weight_classes; ++i) compare("words", space.words[i], words_[i]);
+    report_.memories += memories_;
+    report_.vectors += vectors_;
+    report_.links += links_;
+    return {};
+  }
+
+ private:
+  template <class... Args>
+  void problem(fmt::format_string<Args...> format, Args&&... args) {
+    if (report_.problems.size() >= most_problems) return;
+    const Space& space = look_.space().space;
+    report_.problems.push_back(fmt::format("space {}/{}: ", space.tenant, space.name) +
+                               fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  void compare(std::string_view what, std::uint64_t counter, std::uint64_t counted) {
+    if (counter != counted) problem("{} {} counted, the counter says {}", counted, what, counter);
+  }
+
+  Result<void> check_rows() {
+    Scan scan{.limit = page_rows, .columns = Columns::all};
+    for (;;) {
+      FRACTAL_TRY(check_control(control_, "verify"));
+      FRACTAL_TRY_INTO(const auto rows, look_.view().list(scan));
+      for (const Row& row : rows) check_row(row);
+      if (control_.progress) control_.progress(report_.memories + memories_, 0);
+      if (rows.size() < page_rows) return {};
+      scan.after = position_of(rows.back());
+    }
+  }
+
+  void check_row(const Row& row) {
+    const Memory& memory = row.memory;
+    const std::string name = memory.coordinate.to_string();
+    ++memories_;
+    if (memory.type == MemoryType::semantic) ++semantic_;
+    if (row.has_vector) ++vectors_;
+    for (std::size_t i = 0; i < weight_classes; ++i) words_[i] += row.words[i];
+    if (auto checked = check_entry(Batch::Restore{memory}); !checked) problem("{}: {}", name, checked.error().message);
+    if (row.has_vector != !memory.embedding.empty()) problem("{}: vector flag and vector disagree", name);
+    if (row.has_vector && memory.embedding.size() != look_.space().dimension) {
+      problem("{}: vector has {} components, the space {}", name, memory.embedding.size(), look_.space().dimension);
+    }
+    if (row.id < first_id(look_.space().number) || row.id > (first_id(look_.space().number) | look_.space().last_id)) {
+      problem("{}: id {} is not one that the space has given", name, row.id);
+    }
+    if (row.sequence > look_.space().sequence) problem("{}: its sequence lies ahead of the space's", name);
+    if (json::check_object(memory.payload, "payload") &&
+        database_.text_fields().keywords(memory.payload).words != row.words) {
+      problem("{}: number of words and payload disagree", name);
+    }
+  }
+
+  Result<void> check_links() {
+    std::optional<LinkRow> after;
+    for (;;) {
+      FRACTAL_TRY(check_control(control_, "verify"));
+      FRACTAL_TRY_INTO(auto rows, look_.view().list_links(after ? &*after : nullptr, page_rows));
+      for (const LinkRow& row : rows) {
+        ++links_;
+        const auto link = graph_link(row);
+        if (!link) {
+          problem("link: {}", link.error().message);
+        } else if (auto checked = check_entry(Batch::RestoreLink{*link}); !checked) {
+          problem("link from {} to {}: {}", link->from.to_string(), link->to.to_string(), checked.error().message);
+        }
+      }
+      if (rows.size() < page_rows) return {};
+      after = std::move(rows.back());
+    }
+  }
+
+  const Database& database_;
+  const Look& look_;
+  const Control& control_;
+  VerifyReport& report_;
+  std::uint64_t memories_ = 0, semantic_ = 0, vectors_ = 0, links_ = 0;
+  std::array<std::uint64_t, weight_classes> words_{};
+};
+
+// For storages without a backup of their own: one space, one moment, memory by memory.
+class SpaceCopy {
+ public:
+  SpaceCopy(const Database& from, const FractalMemory& to, const Control& control) : from_(from), to_(to) {
+    options_.consistent = true;
+    options_.control = control;
+  }
+
+  Result<void> run(const Space& space) {
+    FRACTAL_TRY_INTO(const auto scan, ExportScan::make(from_, space, nullptr, options_));
+    FRACTAL_TRY(scan.memories([&](const Row& row) {
+      batch_.restore(row.memory);
+      return flush(page_rows);
+    }));
+    FRACTAL_TRY(scan.links([&](const Look&, const LinkRow& row) -> Result<void> {
+      FRACTAL_TRY_INTO(auto link, graph_link(row));
+      batch_.restore_link(std::move(link));
+      return flush(page_rows);
+    }));
+    return flush(1);
+  }
+
+ private:
+  Result<void> flush(std::size_t least) {
+    if (batch_.size() < least) return {};
+    FRACTAL_TRY(to_.apply(std::move(batch_)));
+    batch_ = {};
+    return {};
+  }
+
+  const Database& from_;
+  const FractalMemory to_;
+  ExportOptions options_;
+  Batch batch_;
+};
+
+}  // namespace
+
+Result<std::uint64_t> FractalMemory::erase_space() const {
+  FRACTAL_TRY(check_space(space_));
+  FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
+  if (std::find(spaces.begin(), spaces.end(), space_) == spaces.end()) return std::uint64_t{0};
+  std::uint64_t number = 0, memories = 0;
+  FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
+    FRACTAL_TRY_INTO(const SpaceRecord* record, transaction.space(space_));
+    number = record->number;
+    memories = record->memories;
+    return transaction.erase_space(number);
+  }));
+  database_->read_log().take(space_);
+  database_->index().drop(number);
+  return memories;
+}
+
+Result<std::vector<Space>> FractalMemory::spaces() const { return database_->storage().spaces(); }
+
+Result<void> FractalMemory::create_index(std::string_view path, const Control& control) const {
+  FRACTAL_TRY(check_index_path(path));
+  FRACTAL_TRY_INTO(const auto present, database_->storage().indexed_fields());
+  if (std::find(present.begin(), present.end(), path) != present.end()) return {};
+  if (present.size() >= limits::indexed_fields) {
+    return make_error(Errc::invalid_argument, "create_index: {} paths are indexed, no more than {} can be",
+                      present.size(), limits::indexed_fields);
+  }
+  return database_->storage().create_index(path, control);
+}
+
+Result<Health> FractalMemory::health() const {
+  Storage& storage = database_->storage();
+  Health health{.backend = storage.describe(), .simd = kernels::instruction_set(), .problems = storage.problems()};
+  if (auto spaces = storage.spaces(); !spaces) health.problems.push_back(spaces.error().message);
+  health.ok = health.problems.empty();
+  return health;
+}
+
+Result<VerifyReport> FractalMemory::verify(const Control& control) const {
+  VerifyReport report;
+  FRACTAL_TRY_INTO(report.problems, database_->storage().verify(control));
+  FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
+  for (const Space& space : spaces) {
+    FRACTAL_TRY_INTO(const Look look, database_->look(space, nullptr, control));
+    FRACTAL_TRY(SpaceCheck(*database_, look, control, report).run());
+  }
+  return report;
+}
+
+Result<RepairReport> FractalMemory::repair(const Control& control) const {
+  RepairReport report;
+  FRACTAL_TRY_INTO(report.repaired, database_->storage().repair(control));
+  FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
+  for (const Space& space : spaces) {
+    std::uint64_t number = 0, memories = 0;
+    FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
+      FRACTAL_TRY_INTO(const SpaceRecord* record, transaction.space(space));
+      number = record->number;
+      FRACTAL_TRY_INTO(memories, database_->rebuild_keywords(transaction, space, control));
+      return {};
+    }));
+    database_->index().drop(number);
+    report.repaired.push_back(fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name,
+                                          memories));
+  }
+  return report;
+}
+
+Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) const {
+  MaintainReport report;
+  FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
+  const ReadLog::Notes no_notes;
+  for (const Space& space : spaces) {
+    for (std::uint64_t removed = page_rows; removed == page_rows;) {
+      FRACTAL_TRY(check_control(options.control, "maintain"));
+      FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
+        const BatchContext context{space, database_->options(), database_->text_fields(), database_->now(), {}, no_notes};
+        FRACTAL_TRY_INTO(removed, remove_expired(transaction, context, page_rows));
+        FRACTAL_TRY_INTO(const auto forgotten, forget_old(transaction, context));
+        report.audit_removed += forgotten;
+        return {};
+      }));
+      report.expired_removed += removed;
+    }
+  }
+  FRACTAL_TRY_INTO(report.bytes_rewritten, database_->storage().maintain(options.purge, options.control));
+  return report;
+}
+
+Result<void> FractalMemory::backup(const std::string& path, const Control& control) const {
+  FRACTAL_TRY(check_text(path, "path", 4096));
+  std::error_code ignored;
+  if (path.empty() || std::filesystem::exists(path, ignored)) {
+    return make_error(Errc::conflict, "backup: {} is there already", path.empty() ? "an empty path" : path);
+  }
+  auto own = database_->storage().backup(path, control);
+  if (own || own.error().code != Errc::unsupported) return own;
+
+  const auto copy = [&]() -> Result<void> {
+    Options options{.path = path, .audit = {.writes = false}};
+    FRACTAL_TRY_INTO(options.indexed_fields, database_->storage().indexed_fields());
+    options.text_fields = database_->options().text_fields;
+    FRACTAL_TRY_INTO(const FractalMemory target, FractalMemory::open(std::move(options)));
+    FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
+    for (const Space& space : spaces) FRACTAL_TRY(SpaceCopy(*database_, target.in(space), control).run(space));
+    return {};
+  };
+  auto copied = copy();
+  if (!copied) std::filesystem::remove(path, ignored);
+  return copied;
+}
+
+}  // namespace fractal
