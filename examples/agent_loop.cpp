@@ -28,9 +28,7 @@ const std::vector<Observation> day = {
     {"Grace is allergic to nuts."},
 };
 
-fractal::Coordinate turn(double session, std::size_t number) {
-  return {session, static_cast<double>(number)};
-}
+fractal::Coordinate turn(double session, std::size_t number) { return {session, static_cast<double>(number)}; }
 
 void live(const fractal::FractalMemory& memory) {
   for (std::size_t i = 0; i < day.size(); ++i) {
@@ -47,7 +45,8 @@ void live(const fractal::FractalMemory& memory) {
 std::size_t recall(const fractal::FractalMemory& memory, const char* question) {
   auto found = memory.search(question, {.top_k = 2}).value();
   fmt::print("\n{}  {}\n", fractal::to_string(now).substr(11, 5), question);
-  for (const auto& hit : found.hits) fmt::print("  {:>5.2f}  {}  {}\n", hit.score, hit.memory.coordinate, hit.memory.payload);
+  for (const auto& hit : found.hits)
+    fmt::print("  {:>5.2f}  {}  {}\n", hit.score, hit.memory.coordinate, hit.memory.payload);
   if (found.hits.empty()) fmt::print("  nothing\n");
   return found.hits.size();
 }

@@ -14,12 +14,9 @@
 namespace {
 
 const std::vector<std::string> notes = {
-    "The refrigerator in the kitchen hums at night",
-    "Ada repairs bicycles in the garage",
-    "The bicycle with the red bell belongs to Grace",
-    "Photographs of the summer are in the wooden box",
-    "The photographer comes on Friday at nine",
-    "Green tea stands on the second shelf",
+    "The refrigerator in the kitchen hums at night",  "Ada repairs bicycles in the garage",
+    "The bicycle with the red bell belongs to Grace", "Photographs of the summer are in the wooden box",
+    "The photographer comes on Friday at nine",       "Green tea stands on the second shelf",
 };
 
 void show(const char* title, const fractal::SearchResult& found) {

@@ -1,5 +1,5 @@
-// A storage of one's own, made from a built-in one: it keeps a journal of the commits and refuses to let
-// the space grow beyond a number of memories. All the rules of the library hold as before.
+// A storage of one's own, made from a built-in one: it keeps a journal of the commits and refuses to let a
+// space grow beyond a number of memories. All the rules of the library hold as before.
 #include <fractal/backend.h>
 #include <fractal/format.h>
 
@@ -27,10 +27,10 @@ class GuardedStorage : public fractal::StorageWrapper {
       };
     }
     auto committed = StorageWrapper::apply(steps);
-    std::size_t refused = 0;
-    for (const auto& step : steps) refused += step.outcome ? 0 : 1;
+    std::size_t done = 0;
+    for (const auto& step : steps) done += step.outcome ? 1 : 0;
     std::lock_guard lock(mutex_);
-    journal_.push_back(fmt::format("commit {}: {} of {} writes", journal_.size() + 1, steps.size() - refused, steps.size()));
+    journal_.push_back(fmt::format("commit {}: {} of {} writes", journal_.size() + 1, done, steps.size()));
     return committed;
   }
 
@@ -63,8 +63,8 @@ int main() try {
   std::size_t refused = 0;
   for (double i = 1; i <= 5; ++i) {
     auto written = memory.store({.coordinate = {i}, .payload = fmt::format(R"({{"text": "note {}"}})", i)});
+    refused += written ? 0 : 1;
     fmt::print("store {}: {}\n", i, written ? "ok" : fmt::format("{}", written.error()));
-    if (!written) ++refused;
   }
   memory.remove({1}).value();
   memory.store({.coordinate = {4}, .payload = R"({"text": "note 4"})"}).value();

@@ -13,8 +13,10 @@
 inline std::vector<float> trigram_vector(std::string_view text) {
   std::string letters = " ";
   for (unsigned char c : text) {
-    if (std::isalnum(c)) letters += static_cast<char>(std::tolower(c));
-    else if (letters.back() != ' ') letters += ' ';
+    if (std::isalnum(c))
+      letters += static_cast<char>(std::tolower(c));
+    else if (letters.back() != ' ')
+      letters += ' ';
   }
   if (letters.back() != ' ') letters += ' ';
 
