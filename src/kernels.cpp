@@ -97,8 +97,9 @@ std::size_t bound_scores(const QueryTerms& query, const RowTerms& rows, const st
   std::size_t found = 0;
   for (std::size_t i = 0; i < count; i += hn::Lanes(f)) {
     const auto row_norm = hn::LoadU(f, rows.norm + i);
+    // In this order nothing underflows before the end.
     const auto product =
-        hn::Mul(hn::ConvertTo(f, hn::LoadU(s32, dots + i)), hn::Mul(scale, hn::LoadU(f, rows.scale + i)));
+        hn::Mul(hn::Mul(hn::ConvertTo(f, hn::LoadU(s32, dots + i)), scale), hn::LoadU(f, rows.scale + i));
     auto slack = hn::Add(hn::Mul(error_factor, hn::LoadU(f, rows.error + i)), constant);
     auto high = product, low = product;
     if (query.distance) {

@@ -41,8 +41,8 @@ struct RowTerms {
 };
 
 // How bounds follow from dot = dot_codes() of query and row.
-//   inner product: dot * (scale * row.scale) +- (norm_factor * row.norm + error_factor * row.error + constant)
-//   distance, as its negative: with d2 = square + row.norm^2 - 2 * dot * (scale * row.scale),
+//   inner product: dot * scale * row.scale +- (norm_factor * row.norm + error_factor * row.error + constant)
+//   distance, as its negative: with d2 = square + row.norm^2 - 2 * dot * scale * row.scale,
 //     e = (norm + row.norm)^2 * 2^-20:  -(sqrt(d2 +- e) +- (error_factor * row.error + constant))
 struct QueryTerms {
   bool distance = false;

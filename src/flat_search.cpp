@@ -1,0 +1,369 @@
+// Invariant: a search returns what comparing every row in double would return. Pass one bounds each
+// row's similarity from its codes; a row is left out only if its upper bound lies below the lower bounds
+// of k others. What remains is compared by VectorScorer, and a row is skipped then only if its upper bound
+// lies below the k-th best score found.
+//
+// The bounds. With q and v the vectors (unit vectors for the cosine, q a unit vector for the dot product),
+// q' and v' what their codes say, Cauchy-Schwarz gives
+//   |q.v - q'.v'| <= |q - q'| |v'| + |q| |v - v'|,  and the triangle inequality  ||q-v| - |q'-v'|| <= |q-q'| + |v-v'|.
+// q'.v' is an exact integer times two scales. Rounding in float adds at most 2^-21 of |q'||v'|, or of
+// (|q'| + |v'|)^2 under the root; twice that is added here. The double sums of VectorScorer are off by less
+// than 2^-38 of the same and are covered too, as are two distances so near that their scores are equal.
+#include "flat_view.h"
+
+#include "error.h"
+#include "kernels.h"
+#include "validate.h"
+#include "vector_score.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <utility>
+
+namespace fractal {
+namespace {
+
+constexpr float lowest = -std::numeric_limits<float>::infinity();
+
+// The k best so far: by score, then id.
+class Best {
+ public:
+  explicit Best(std::size_t k) : k_(k) {}
+  bool full() const { return entries_.size() == k_; }
+  double worst() const { return entries_.front().score; }
+
+  void offer(MemoryId id, double score) {
+    const VectorHits::Entry entry{id, score};
+    if (full()) {
+      if (k_ == 0 || !before(entry, entries_.front())) return;
+      std::pop_heap(entries_.begin(), entries_.end(), before);
+      entries_.back() = entry;
+    } else {
+      entries_.push_back(entry);
+    }
+    std::push_heap(entries_.begin(), entries_.end(), before);
+  }
+  std::vector<VectorHits::Entry> take() {
+    std::sort_heap(entries_.begin(), entries_.end(), before);
+    return std::move(entries_);
+  }
+
+ private:
+  static bool before(const VectorHits::Entry& a, const VectorHits::Entry& b) {
+    return a.score != b.score ? a.score > b.score : a.id < b.id;
+  }
+  std::size_t k_;
+  std::vector<VectorHits::Entry> entries_;  // a heap, the worst in front
+};
+
+// Which rows a query may return.
+class Gate {
+ public:
+  Gate(const FlatView& view, const VectorQuery& query)
+      : as_of_(query.as_of), allowed_(query.allowed), excluded_(query.excluded) {
+    for (const MemoryId id : excluded_) hints_[id % hint_bits / 64] |= std::uint64_t{1} << id % 64;
+    if (allowed_ == nullptr || allowed_->empty()) return;
+    first_ = allowed_->front();
+    // Ids of a space lie close together, unless most of its memories are gone.
+    const MemoryId range = allowed_->back() - first_ + 1;
+    if (range > 64 * view.rows + 65'536) return;
+    bits_.resize(range / 64 + 1);
+    for (const MemoryId id : *allowed_) bits_[(id - first_) / 64] |= std::uint64_t{1} << (id - first_) % 64;
+  }
+
+  // The rows from begin on that may be returned, as places counted from begin; returns how many.
+  std::size_t pass(const VectorChunk& chunk, std::size_t begin, std::size_t count, std::uint32_t* places) const {
+    std::size_t passed = 0;
+    if (chunk.all_alive(as_of_)) {
+      for (; passed < count; ++passed) places[passed] = static_cast<std::uint32_t>(passed);
+    } else {
+      for (std::uint32_t i = 0; i < count; ++i) {
+        places[passed] = i;
+        passed += chunk.is_alive(begin + i, as_of_) ? 1 : 0;
+      }
+    }
+    const MemoryId* ids = chunk.ids + begin;
+    if (!excluded_.empty()) passed = keep(ids, passed, places, [this](MemoryId id) { return !is_excluded(id); });
+    if (allowed_ == nullptr) return passed;
+    if (bits_.empty()) {
+      return keep(ids, passed, places,
+                  [this](MemoryId id) { return std::binary_search(allowed_->begin(), allowed_->end(), id); });
+    }
+    return keep(ids, passed, places, [this](MemoryId id) {
+      const MemoryId bit = std::min<MemoryId>(id - first_, bits_.size() * 64 - 1);  // the last bit is never set
+      return (bits_[bit / 64] >> bit % 64 & 1) != 0;
+    });
+  }
+
+  bool is_excluded(MemoryId id) const {
+    return (hints_[id % hint_bits / 64] >> id % 64 & 1) != 0 &&
+           std::binary_search(excluded_.begin(), excluded_.end(), id);
+  }
+
+ private:
+  static constexpr std::size_t hint_bits = 4096;
+
+  template <class Test>
+  static std::size_t keep(const MemoryId* ids, std::size_t count, std::uint32_t* places, const Test& test) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint32_t place = places[i];
+      places[kept] = place;
+      kept += test(ids[place]) ? 1 : 0;
+    }
+    return kept;
+  }
+
+  std::uint64_t as_of_;
+  const std::vector<MemoryId>* allowed_;
+  std::span<const MemoryId> excluded_;
+  MemoryId first_ = 0;
+  std::vector<std::uint64_t> bits_;  // of the allowed ids, from first_ on
+  std::array<std::uint64_t, hint_bits / 64> hints_{};  // most ids that are not excluded have no bit here
+};
+
+struct Candidate {
+  float upper;
+  Slot slot;
+};
+
+// The codes of a query and the terms of its bounds.
+class CodedQuery {
+ public:
+  CodedQuery(std::span<const float> vector, Metric metric, double square) : metric_(metric) {
+    length_ = std::sqrt(square);
+    usable_ = metric == Metric::l2 ? length_ <= longest_coded(metric) : length_ > 0;
+    if (!usable_) return;
+    const double factor = metric == Metric::l2 ? 1 : 1 / length_;
+    const CodeTerms terms = encode(vector, factor, length_ * factor, codes_.data());
+    const std::size_t stride = code_stride(vector.size());
+    std::int32_t sum = 0;
+    for (std::size_t j = 0; j < stride; ++j) sum += codes_[j];
+    code_query_ = {codes_.data(), stride, 128 * sum};
+    constexpr float up = 1 + 0x1p-20F;
+    bounds_.scale = terms.scale;
+    bounds_.norm = terms.norm;
+    bounds_.error_factor = up;
+    bounds_.distance = metric == Metric::l2;
+    if (bounds_.distance) {
+      bounds_.square = terms.norm * terms.norm;
+      bounds_.constant = terms.error * up + 1e-15F;
+    } else {
+      bounds_.norm_factor = (terms.error + terms.norm * 0x1p-20F) * up;
+      bounds_.constant = 1e-35F;
+    }
+  }
+  CodedQuery(const CodedQuery&) = delete;
+  CodedQuery& operator=(const CodedQuery&) = delete;
+
+  bool usable() const { return usable_; }  // else every row must be compared
+  const kernels::CodeQuery& codes() const { return code_query_; }
+  const kernels::QueryTerms& bounds() const { return bounds_; }
+  // No row with this upper bound scores more.
+  double best_score(float upper) const {
+    switch (metric_) {
+      case Metric::l2: return VectorScorer::of_distance(std::max(0.0, -static_cast<double>(upper)));
+      case Metric::dot: return upper * length_;
+      case Metric::cosine: break;
+    }
+    return upper;
+  }
+
+ private:
+  Metric metric_;
+  double length_ = 0;
+  bool usable_ = false;
+  kernels::CodeQuery code_query_;
+  kernels::QueryTerms bounds_;
+  alignas(kernels::code_block) std::array<std::int8_t, limits::dimension> codes_;
+};
+
+// Working memory of a thread, kept between searches unless it grew large.
+struct Workspace {
+  std::vector<Candidate> candidates;
+  std::vector<float> lowers;
+
+  void reset() {
+    constexpr std::size_t kept = 1u << 14;
+    if (candidates.capacity() > kept) candidates = {};
+    if (lowers.capacity() > kept) lowers = {};
+    candidates.clear();
+    lowers.clear();
+  }
+};
+
+class Scanner {
+ public:
+  Scanner(const FlatView& view, const VectorQuery& query)
+      : view_(view),
+        query_(query),
+        scorer_(view.metric, query.vector),
+        coded_(query.vector, view.metric, scorer_.square()),
+        gate_(view, query),
+        k_(std::min(query.k, view.rows)),
+        work_(workspace()) {
+    work_.reset();
+  }
+
+  Result<VectorHits> run() {
+    std::size_t first = 0;
+    for (std::size_t c = 0; first < view_.rows; ++c) {
+      FRACTAL_TRY(check());
+      const VectorChunk& chunk = *(*view_.chunks)[c];
+      const std::size_t rows = std::min(chunk.capacity, view_.rows - first);
+      for (std::size_t begin = 0; begin < rows; begin += block) scan(chunk, c, begin, std::min(block, rows - begin));
+      first += rows;
+    }
+    FRACTAL_TRY(rescore());
+    return std::move(hits_);
+  }
+
+ private:
+  static constexpr std::size_t block = kernels::bound_rows;
+
+  static Workspace& workspace() {
+    thread_local Workspace work;
+    return work;
+  }
+  Result<void> check() const {
+    return query_.control != nullptr ? check_control(*query_.control, "vector search") : Result<void>();
+  }
+
+  void scan(const VectorChunk& chunk, std::size_t c, std::size_t begin, std::size_t rows) {
+    std::array<std::uint32_t, block> places;
+    const std::size_t count = gate_.pass(chunk, begin, rows, places.data());
+    hits_.matched += count;
+    if (count == 0 || k_ == 0) return;
+    hits_.visited += count;
+    if (!coded_.usable()) {
+      for (std::size_t i = 0; i < count; ++i) add({-lowest, slot_of(c, begin + places[i])});
+      return;
+    }
+    alignas(64) std::array<std::int32_t, block> dots;
+    alignas(64) std::array<float, block> upper, lower;
+    std::array<std::uint32_t, block + 16> kept;
+    const bool whole = count == rows;
+    kernels::dot_codes(coded_.codes(), chunk.codes + begin * chunk.stride, whole ? nullptr : places.data(), count,
+                       dots.data());
+    kernels::RowTerms terms{chunk.scales + begin, chunk.norms + begin, chunk.errors + begin};
+    alignas(64) std::array<float, block> scales, norms, errors;
+    if (!whole || count % 16 != 0) {  // rows behind the last may be in the writer's hands: not to be read
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t row = begin + places[i];
+        scales[i] = chunk.scales[row];
+        norms[i] = chunk.norms[row];
+        errors[i] = chunk.errors[row];
+      }
+      for (std::size_t i = count; i % 16 != 0; ++i) dots[i] = 0, scales[i] = norms[i] = errors[i] = 0;
+      terms = {scales.data(), norms.data(), errors.data()};
+    }
+    const std::size_t found = kernels::bound_scores(coded_.bounds(), terms, dots.data(), count, threshold_,
+                                                    upper.data(), lower.data(), kept.data());
+    for (std::size_t i = 0; i < found; ++i) {
+      const std::uint32_t at = kept[i];
+      if (upper[at] < threshold_) continue;
+      add({upper[at], slot_of(c, begin + places[at])});
+      raise(lower[at]);
+    }
+  }
+
+  void add(Candidate candidate) { work_.candidates.push_back(candidate); }
+
+  // Keeps the k highest lower bounds; the threshold is the least of them.
+  void raise(float lower) {
+    auto& heap = work_.lowers;
+    if (heap.size() == k_) {
+      if (lower <= threshold_) return;
+      std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+      heap.back() = lower;
+    } else {
+      heap.push_back(lower);
+    }
+    std::push_heap(heap.begin(), heap.end(), std::greater<>());
+    if (heap.size() == k_) threshold_ = heap.front();
+  }
+
+  Result<void> rescore() {
+    auto& candidates = work_.candidates;
+    std::erase_if(candidates, [this](const Candidate& candidate) { return candidate.upper < threshold_; });
+    // The most promising first: after them most of the others need no comparison.
+    if (candidates.size() > k_ && k_ > 0) {
+      std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(k_ - 1), candidates.end(),
+                       [](const Candidate& a, const Candidate& b) { return a.upper > b.upper; });
+    }
+    Best best(k_);
+    std::size_t compared = 0;
+    for (const Candidate& candidate : candidates) {
+      if (best.full() && coded_.best_score(candidate.upper) < best.worst()) continue;
+      if (++compared % 1024 == 0) FRACTAL_TRY(check());
+      const VectorChunk& chunk = view_.chunk(candidate.slot);
+      const std::size_t row = row_of(candidate.slot);
+      best.offer(chunk.ids[row], scorer_(chunk.vector(row), chunk.squares[row]));
+    }
+    hits_.entries = best.take();
+    return {};
+  }
+
+  const FlatView& view_;
+  const VectorQuery& query_;
+  VectorScorer scorer_;
+  CodedQuery coded_;
+  Gate gate_;
+  std::size_t k_;
+  Workspace& work_;
+  float threshold_ = lowest;
+  VectorHits hits_;
+};
+
+Result<void> check_query(const FlatView& view, const VectorQuery& query) {
+  if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "vector search"));
+  if (query.vector.size() != view.dimension) {
+    return make_error(Errc::invalid_argument, "vector search: the query has {} components, the space {}",
+                      query.vector.size(), view.dimension);
+  }
+  const double square = kernels::dot(query.vector.data(), query.vector.data(), query.vector.size());
+  if (!std::isfinite(square) || (view.metric == Metric::cosine && square == 0)) {
+    return make_error(Errc::invalid_argument, "vector search: the query is not finite, or zero where cosines count");
+  }
+  return {};
+}
+
+}  // namespace
+
+bool FlatView::knows(std::uint64_t as_of) const {
+  return std::any_of(moments.begin(), moments.end(),
+                     [as_of](const Moments& m) { return m.first <= as_of && as_of <= m.last; });
+}
+
+Result<VectorHits> scan_view(const FlatView& view, const VectorQuery& query) {
+  if (view.rows == 0) return VectorHits{};
+  FRACTAL_TRY(check_query(view, query));
+  if (query.allowed != nullptr && query.allowed->empty()) return VectorHits{};
+  return Scanner(view, query).run();
+}
+
+Result<VectorHits> score_slots(const FlatView& view, const VectorQuery& query, const std::vector<Slot>& slots) {
+  FRACTAL_TRY(check_query(view, query));
+  const VectorScorer scorer(view.metric, query.vector);
+  const Gate gate(view, {.vector = query.vector, .excluded = query.excluded});
+  VectorHits hits;
+  Best best(std::min(query.k, slots.size()));
+  for (const Slot slot : slots) {
+    const VectorChunk& chunk = view.chunk(slot);
+    const std::size_t row = row_of(slot);
+    if (gate.is_excluded(chunk.ids[row])) continue;
+    if (++hits.matched % 1024 == 0 && query.control != nullptr) {
+      FRACTAL_TRY(check_control(*query.control, "vector search"));
+    }
+    if (query.k == 0) continue;
+    ++hits.visited;
+    best.offer(chunk.ids[row], scorer(chunk.vector(row), chunk.squares[row]));
+  }
+  hits.entries = best.take();
+  return hits;
+}
+
+}  // namespace fractal

@@ -1,0 +1,82 @@
+// Rows of the flat index: vectors, their int8 codes, and how far the codes are off.
+#ifndef FRACTAL_SRC_VECTOR_CHUNK_H
+#define FRACTAL_SRC_VECTOR_CHUNK_H
+
+#include <fractal/backend.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+
+namespace fractal {
+
+// A vector v as scale * codes: norm >= |scale * codes|, error >= |v - scale * codes|, both rounded up.
+// Where no such code makes sense (v too long for sums in float) scale and norm are 0, error is infinite.
+struct CodeTerms {
+  float scale = 0;
+  float norm = 0;
+  float error = 0;
+};
+
+std::size_t code_stride(std::size_t dimension);
+// Codes of factor * vector, in -127..127, the rest of the stride 0; `length` is the vector's, times factor.
+CodeTerms encode(std::span<const float> vector, double factor, double length, std::int8_t* codes);
+// Longer vectors have no code.
+double longest_coded(Metric metric);
+
+// A fixed number of rows at fixed addresses, filled from the front by one writer. Readers look only at
+// rows that were published to them; of those nothing changes any more but `died`.
+class VectorChunk {
+ public:
+  static constexpr std::uint64_t alive = ~std::uint64_t{0};
+  static constexpr std::size_t most_rows = 4096;
+
+  VectorChunk(std::size_t capacity, std::size_t dimension);
+  // A good capacity for the chunk that follows so many rows: small spaces stay small.
+  static std::size_t good_capacity(std::size_t rows_before, std::size_t dimension);
+
+  // `square`: kernels::dot of the vector with itself.
+  void write(std::size_t row, MemoryId id, std::uint64_t sequence, std::span<const float> vector, double square,
+             Metric metric);
+  void copy(std::size_t row, const VectorChunk& from, std::size_t from_row);
+  void kill(std::size_t row, std::uint64_t sequence);
+
+  // Every row written so far was born by then and none has died: true needs no look at the rows.
+  bool all_alive(std::uint64_t as_of) const {
+    return deaths_.load(std::memory_order_relaxed) == 0 && youngest_.load(std::memory_order_relaxed) <= as_of;
+  }
+  bool is_alive(std::size_t row, std::uint64_t as_of) const {
+    return born[row] <= as_of && as_of < died[row].load(std::memory_order_relaxed);
+  }
+  const float* vector(std::size_t row) const { return vectors + row * dimension; }
+  std::size_t bytes() const { return bytes_; }
+
+  const std::size_t capacity;
+  const std::size_t dimension;
+  const std::size_t stride;  // of codes
+  std::uint8_t* codes = nullptr;  // 128 is zero
+  float* vectors = nullptr;       // as they were stored
+  MemoryId* ids = nullptr;
+  std::uint64_t* born = nullptr;
+  std::atomic<std::uint64_t>* died = nullptr;  // `alive`, or the first sequence without the row
+  double* squares = nullptr;
+  float* scales = nullptr;
+  float* norms = nullptr;
+  float* errors = nullptr;
+
+ private:
+  struct Free {
+    void operator()(std::byte* block) const { ::operator delete(block, std::align_val_t{64}); }
+  };
+  std::size_t bytes_;
+  std::unique_ptr<std::byte, Free> block_;
+  std::atomic<std::uint64_t> youngest_{0};
+  std::atomic<std::uint32_t> deaths_{0};
+};
+
+}  // namespace fractal
+
+#endif
