@@ -324,6 +324,7 @@ class Step final : public WriteTransaction {
   Result<void> put(std::uint64_t space, const Row& row, const Put& put) override {
     SpaceData& data = at(space);
     StoredRow next{row, row.memory.coordinate.key(), nullptr};
+    if (!put.vector) next.row.memory.embedding.clear();
     if (put.keywords) next.keywords = std::make_shared<const Keywords>(*put.keywords);
     if (const RowPtr* found = data.rows.find(row.id)) {
       const RowPtr old = *found;
@@ -415,8 +416,8 @@ class Step final : public WriteTransaction {
   Result<void> audit(std::uint64_t space, const AuditRecord& record) override {
     AuditRecord numbered = record;
     numbered.number = ++state_.last_audit;
-    at(space).audit_by_time.set(edit_, {numbered.at, numbered.number}, true);
-    at(space).audit.set(edit_, numbered.number, std::move(numbered));
+    at(space).audit_by_time.set(edit_, {record.at, numbered.number}, true);
+    at(space).audit.set(edit_, state_.last_audit, std::move(numbered));
     return {};
   }
 
@@ -476,7 +477,8 @@ class Step final : public WriteTransaction {
 
   void log(SpaceData& data, Logged item) {
     const ChangeRow& change = item.change;
-    data.log.set(edit_, {change.sequence, change.key, change.to, change.type}, std::move(item));
+    LogKey key{change.sequence, change.key, change.to, change.type};
+    data.log.set(edit_, std::move(key), std::move(item));
   }
 
   // Into (out of) every order of the rows; not their words.
