@@ -23,23 +23,26 @@ bool begins_character(char c) {
 }
 }  // namespace
 
-std::string fitted(std::string_view text, std::size_t width) {
-  std::string out;
-  std::size_t used = 0;
+std::string cut(std::string_view text, std::size_t width) {
+  std::size_t characters = 0;
+  std::size_t last = 0;  // where the last character that may stay begins
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (begins_character(text[i]) && used++ == width) {
-      const auto last = std::find_if(out.rbegin(), out.rend(), begins_character);
-      out.erase(last.base() - 1, out.end());
-      return out + "…";
-    }
-    out += text[i];
+    if (!begins_character(text[i])) continue;
+    if (++characters == width) last = i;
+    if (characters > width) return std::string(text.substr(0, last)) + "…";
   }
-  return out + std::string(width - used, ' ');
+  return std::string(text);
+}
+
+std::string fitted(std::string_view text, std::size_t width) {
+  auto out = cut(text, width);
+  const auto characters = static_cast<std::size_t>(std::count_if(out.begin(), out.end(), begins_character));
+  return out.append(width - characters, ' ');
 }
 
 std::string grouped(std::uint64_t number) {
   std::string digits = fmt::format("{}", number);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
 }
 
@@ -80,7 +83,7 @@ void Report::hits(const fractal::SearchResult& found, const Stopwatch& watch) co
   const double spent = watch.milliseconds();
   for (const auto& hit : found.hits) {
     fmt::print("   {:6.3f}  {}  {}\n", hit.score, fitted(field(hit.memory, "title"), name_width),
-               fitted(field(hit.memory, "text"), page_width - name_width - 13));
+               cut(field(hit.memory, "text"), page_width - name_width - 13));
   }
   fmt::print("   {} matched, {}{}", grouped(found.matched), found.exact ? "exact: " : "", found.plan);
   if (measures_) fmt::print("; {:.2f} ms", spent);

@@ -19,7 +19,9 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// Cut or filled up with blanks to so many characters.
+// At most so many characters.
+std::string cut(std::string_view text, std::size_t width);
+// Just so many, filled up with blanks.
 std::string fitted(std::string_view text, std::size_t width);
 // 82115 -> "82,115"
 std::string grouped(std::uint64_t number);

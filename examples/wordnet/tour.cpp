@@ -11,7 +11,7 @@
 #include <string_view>
 
 const Questions wordnet_questions = {
-    .keywords = "a device for keeping food cold",
+    .keywords = "where is food stored at low temperatures?",
     .like = "guitar",
     .hybrid = "animals that pull a sled over snow",
     .hybrid_like = "dog",
@@ -176,7 +176,7 @@ void Guide::around() const {
     const bool forward = next.link.to == next.coordinate;
     const auto& before = forward ? next.link.from : next.link.to;
     report_.line(fmt::format("{}  {} {:<16} {}", next.hops, fitted(title_at(before), 34),
-                             arrow(next.link.type, forward), fitted(title_at(next.coordinate), 34)));
+                             arrow(next.link.type, forward), cut(title_at(next.coordinate), 34)));
   }
   report_.line(fmt::format("{} concepts after one link, {} more after two{}", of_hop[0], of_hop[1],
                            report_.measures() ? fmt::format("; {:.2f} ms", spent) : ""));
@@ -196,7 +196,7 @@ void Guide::way() const {
     const bool forward = link.from == here;
     require(forward || link.to == here, "the links of the way do not hang together");
     here = forward ? link.to : link.from;
-    report_.line(fmt::format("  {:<16} {}", arrow(link.type, forward), fitted(title_at(here), 70)));
+    report_.line(fmt::format("  {:<16} {}", arrow(link.type, forward), cut(title_at(here), 70)));
   }
   report_.line(fmt::format("{} links{}", links.size(), report_.measures() ? fmt::format("; {:.2f} ms", spent) : ""));
   require(here == goal.coordinate, "the way does not end where it should");
@@ -214,10 +214,7 @@ void Guide::picture(const std::filesystem::path& dot) const {
   if (!out) throw std::runtime_error(fmt::format("{}: cannot be written", dot.string()));
   std::istringstream lines(text.str());
   std::size_t shown = 0;
-  for (std::string line; std::getline(lines, line) && shown < 6; ++shown) {
-    const bool fits = line.size() <= 96;
-    report_.line(fits ? line : fitted(line, 96));
-  }
+  for (std::string line; std::getline(lines, line) && shown < 6; ++shown) { report_.line(cut(line, 96)); }
   report_.line("...");
   require(shown > 1, "the picture is empty");
 }
