@@ -34,6 +34,7 @@ class Tail {
       grown_->push_back(
           std::make_shared<VectorChunk>(VectorChunk::good_capacity(rows_, dimension_), dimension_));
       used_ = 0;
+      bytes_added_ += sizeof(VectorChunk) + sizeof(chunks_->back()) + chunks_->back()->bytes();
     }
     ++rows_;
     return slot_of(chunks_->size() - 1, used_++);
@@ -43,6 +44,7 @@ class Tail {
   std::size_t used() const { return used_; }  // rows of the last chunk
   std::size_t rows() const { return rows_; }
   std::size_t dimension() const { return dimension_; }
+  std::size_t bytes_added() const { return bytes_added_; }
 
  private:
   std::shared_ptr<const Chunks> chunks_;
@@ -50,6 +52,7 @@ class Tail {
   std::size_t used_;
   std::size_t rows_;
   std::size_t dimension_;
+  std::size_t bytes_added_ = 0;
 };
 
 // What a call will publish.
@@ -108,9 +111,7 @@ class FlatSpace {
 
   VectorIndex::Stats stats() const {
     const std::shared_lock reading(view_mutex_);
-    std::uint64_t bytes = sizeof(*this) + slots_.bytes() + view_.chunks->capacity() * sizeof(view_.chunks->front());
-    for (const auto& chunk : *view_.chunks) bytes += sizeof(*chunk) + chunk->bytes();
-    return {slots_.size(), view_.rows - slots_.size(), bytes, view_.applied()};
+    return {slots_.size(), view_.rows - slots_.size(), sizeof(*this) + slots_.bytes() + bytes_, view_.applied()};
   }
 
  private:
@@ -192,6 +193,7 @@ class FlatSpace {
     view_.metric = to.metric;
     view_.changed = std::max(view_.changed, staged.changed);
     used_ = staged.tail.used();
+    bytes_ += staged.tail.bytes_added();
     if (!gap) {
       view_.moments.back().last = to.sequence;
       return;
@@ -227,6 +229,7 @@ class FlatSpace {
     view_.moments.clear();
     view_.moments.push_back({applied, applied});
     used_ = tail.used();
+    bytes_ = tail.bytes_added();
   }
 
   void reset() {
@@ -235,7 +238,7 @@ class FlatSpace {
     const std::unique_lock publishing(view_mutex_);
     std::swap(view_, empty);
     std::swap(slots_, slots);
-    used_ = 0;
+    used_ = bytes_ = 0;
   }
 
   std::mutex write_mutex_;
@@ -244,6 +247,7 @@ class FlatSpace {
   FlatView view_;
   IdTable<Slot> slots_;   // of the living rows
   std::size_t used_ = 0;  // rows in the last chunk
+  std::size_t bytes_ = 0;  // of the chunks
 };
 
 template <class Call>

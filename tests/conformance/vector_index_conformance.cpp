@@ -119,8 +119,9 @@ TEST_CASE("ties are in the order of ids, and equal vectors score the same") {
       model.add(vector);
     }
     REQUIRE(model.commit(*index).has_value());
+    const Vector vector{1, 1, 0, -1, 1, 0};
     for (const std::size_t k : {1, 7, 100, 900}) {
-      const VectorQuery query{.vector = Vector{1, 1, 0, -1, 1, 0}, .k = k, .as_of = model.sequence()};
+      const VectorQuery query{.vector = vector, .k = k, .as_of = model.sequence()};
       const VectorHits hits = checked(*index, model, query);
       if (!hits.exact || metric == Metric::cosine) continue;
       const auto expected = model.expected(query);
