@@ -1,0 +1,218 @@
+// Invariant: nothing is changed on the disk, not even a side file, before the file is known to be ours or
+// empty. That is asked through a connection that takes no locks and reads no log. The file itself is never
+// opened but by SQLite: closing any descriptor of it would drop this process's locks on it.
+#include "backends/sqlite/file.h"
+
+#include "backends/sqlite/postings.h"
+#include "backends/sqlite/schema.h"
+#include "src/error.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+namespace fractal::sqlite_backend {
+namespace {
+
+constexpr std::size_t most_idle_readers = 8;
+constexpr int writer_cache_kib = 16 * 1024;
+constexpr int reader_cache_kib = 4 * 1024;
+constexpr std::int64_t log_bytes_kept = 64 << 20;
+
+struct Found {
+  bool exists = false;
+  bool empty = true;
+};
+
+Result<Found> look(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return Found{};
+    return make_error(Errc::io, "{}: open: {}", path, std::strerror(errno));
+  }
+  if (S_ISDIR(status.st_mode)) return make_error(Errc::io, "{}: open: is a directory", path);
+  if (!S_ISREG(status.st_mode)) return make_error(Errc::io, "{}: open: not a regular file", path);
+  return Found{true, status.st_size == 0};
+}
+
+bool has_log(const std::string& path) {
+  struct stat status {};
+  return ::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0;
+}
+
+Error not_ours(const std::string& path, const Error& error) {
+  if (error.code != Errc::corruption) return error;
+  return make_error(Errc::corruption, "{} (not a FractalMemory file, or a damaged one)", error.message.empty() ? path : error.message);
+}
+
+Result<Identity> identify_at(const std::string& path, Access access, std::chrono::milliseconds busy_timeout) {
+  FRACTAL_TRY_INTO(const auto connection, Connection::open(path, access, busy_timeout));
+  auto identity = identify(*connection);
+  if (!identity) return not_ours(path, identity.error());
+  return identity;
+}
+
+// What an existing file is, without leaving a trace.
+Result<Identity> probe(const std::string& path, std::chrono::milliseconds busy_timeout) {
+  FRACTAL_TRY_INTO(Identity identity, identify_at(path, Access::immutable, busy_timeout));
+  // A file whose first commit is still in its log looks empty without it.
+  if (identity.empty && has_log(path)) {
+    FRACTAL_TRY_INTO(identity, identify_at(path, Access::read, busy_timeout));
+  }
+  FRACTAL_TRY(check_identity(identity, path));
+  return identity;
+}
+
+Result<void> configure_reader(Connection& connection) {
+  const std::string settings =
+      fmt::format("PRAGMA query_only = 1; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{}", reader_cache_kib);
+  FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
+  return register_postings(connection);
+}
+
+const char* synchronous(Durability durability) {
+  switch (durability) {
+    case Durability::full: return "FULL";
+    case Durability::normal: return "NORMAL";
+    case Durability::off: break;
+  }
+  return "OFF";
+}
+
+// Two processes that make one file at the same moment: SQLite does not wait here by itself.
+Result<void> enter_wal(Connection& connection, std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    Query query(connection, "PRAGMA journal_mode = WAL", "open");
+    auto row = query.step();
+    if (row && *row) {
+      if (query.bytes(0) == "wal") return {};
+      return make_error(Errc::unsupported, "{}: open: no write-ahead log possible here (journal mode stays {})",
+                        connection.path(), query.bytes(0));
+    }
+    if (row || row.error().code != Errc::unavailable || std::chrono::steady_clock::now() >= end) {
+      return row ? make_error(Errc::io, "{}: open: journal mode unknown", connection.path()) : std::move(row).error();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+Result<void> configure_writer(Connection& connection, const Options& options) {
+  const std::string settings = fmt::format(
+      "PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = {}; PRAGMA cell_size_check = ON",
+      writer_cache_kib, log_bytes_kept);
+  FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
+  FRACTAL_TRY(enter_wal(connection, options.busy_timeout));
+  const std::string sync = fmt::format("PRAGMA synchronous = {}", synchronous(options.durability));
+  return connection.execute(sync.c_str(), "open");
+}
+
+Error cannot_write(const std::string& path, std::string_view why) {
+  return make_error(Errc::io, "{}{}; a file that cannot be written opens with Options::read_only", path, why);
+}
+
+Result<void> prepare_writer(Connection& connection, const Options& options) {
+  // The log counts now: what it says may be newer than what probe() saw.
+  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  FRACTAL_TRY_INTO(const Identity identity, identify(connection));
+  FRACTAL_TRY(check_identity(identity, connection.path()));
+  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  FRACTAL_TRY(configure_writer(connection, options));
+  FRACTAL_TRY(migrate(connection, migrations()));
+  FRACTAL_TRY(check_tables(connection));
+  return register_postings(connection);
+}
+
+Result<std::unique_ptr<Connection>> open_writer(const std::string& path, const Options& options, bool exists) {
+  FRACTAL_TRY_INTO(auto connection, Connection::open(path, exists ? Access::write : Access::create, options.busy_timeout));
+  if (sqlite3_db_readonly(connection->handle(), "main") == 1) return cannot_write(path, ": open: the file is read-only");
+  auto ready = prepare_writer(*connection, options);
+  if (!ready && ready.error().code == Errc::io) return cannot_write({}, ready.error().message);
+  if (!ready) return std::move(ready).error();
+  return connection;
+}
+
+// How a file that is only read can be opened: as others see it; or, where no side files can be made, as
+// one that nobody writes.
+Result<Access> choose_read_access(const std::string& path, std::chrono::milliseconds busy_timeout) {
+  const auto readable = [&](Access access) -> Result<void> {
+    FRACTAL_TRY_INTO(const auto connection, Connection::open(path, access, busy_timeout));
+    FRACTAL_TRY_INTO(const Identity identity, identify(*connection));
+    if (identity.empty) return make_error(Errc::not_found, "{}: open: the database is empty", path);
+    FRACTAL_TRY(check_identity(identity, path));
+    if (identity.version != schema_version) {
+      return make_error(Errc::unsupported, "{}: open: schema version {} must be brought to {} by a writer first", path,
+                        identity.version, schema_version);
+    }
+    return check_tables(*connection);
+  };
+  auto shared = readable(Access::read);
+  if (shared) return Access::read;
+  if (shared.error().code != Errc::io || has_log(path)) return std::move(shared).error();
+  FRACTAL_TRY(readable(Access::immutable));
+  return Access::immutable;
+}
+
+Result<void> check_library() {
+  if (sqlite3_threadsafe() != 0) return {};
+  return make_error(Errc::unsupported, "sqlite: this SQLite was built without threads");
+}
+
+}  // namespace
+
+Lease::~Lease() {
+  if (connection_) file_->give_back(std::move(connection_));
+}
+
+Result<std::shared_ptr<File>> File::open(const Options& options) {
+  const std::string& path = options.path;
+  if (path.empty() || path.find('\0') != std::string::npos || path == ":memory:") {
+    return make_error(Errc::invalid_argument, "open: \"{}\" is not the path of a file", path);
+  }
+  FRACTAL_TRY(check_library());
+  FRACTAL_TRY_INTO(const Found found, look(path));
+  if (!found.exists && (!options.create || options.read_only)) {
+    return make_error(Errc::not_found, "{}: open: no such file", path);
+  }
+  if (found.exists && (!found.empty || options.read_only)) FRACTAL_TRY(probe(path, options.busy_timeout));
+  if (options.read_only) {
+    FRACTAL_TRY_INTO(const Access access, choose_read_access(path, options.busy_timeout));
+    return std::shared_ptr<File>(new File(path, access, options.busy_timeout, nullptr));
+  }
+  FRACTAL_TRY_INTO(auto writer, open_writer(path, options, found.exists));
+  return std::shared_ptr<File>(new File(path, Access::read, options.busy_timeout, std::move(writer)));
+}
+
+Result<Lease> File::reader() {
+  {
+    const std::lock_guard lock(idle_mutex_);
+    if (!idle_.empty()) {
+      auto connection = std::move(idle_.back());
+      idle_.pop_back();
+      return Lease(shared_from_this(), std::move(connection));
+    }
+  }
+  FRACTAL_TRY_INTO(auto connection, Connection::open(path_, read_access_, busy_timeout_));
+  FRACTAL_TRY(configure_reader(*connection));
+  return Lease(shared_from_this(), std::move(connection));
+}
+
+void File::give_back(std::unique_ptr<Connection> connection) noexcept {
+  if (connection->in_transaction()) return;  // beyond use: closed
+  const std::lock_guard lock(idle_mutex_);
+  if (idle_.size() < most_idle_readers) {
+    try {
+      idle_.push_back(std::move(connection));
+    } catch (const std::exception&) {  // no memory for the list: closed
+    }
+  }
+}
+
+Result<File::Turn> File::writer(std::string_view operation) {
+  if (!writer_) return make_error(Errc::unsupported, "{}: {}: opened read-only", path_, operation);
+  return Turn(writer_mutex_, *writer_);
+}
+
+}  // namespace fractal::sqlite_backend

@@ -1,0 +1,77 @@
+// An open database file: one connection that writes, and as many that read as are needed at once.
+#ifndef FRACTAL_BACKENDS_SQLITE_FILE_H
+#define FRACTAL_BACKENDS_SQLITE_FILE_H
+
+#include <fractal/backend.h>
+
+#include "backends/sqlite/connection.h"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace fractal::sqlite_backend {
+
+class File;
+
+// A reader connection for as long as this lives; then the file has it back.
+class Lease {
+ public:
+  Lease(std::shared_ptr<File> file, std::unique_ptr<Connection> connection)
+      : file_(std::move(file)), connection_(std::move(connection)) {}
+  Lease(Lease&&) noexcept = default;
+  Lease& operator=(Lease&&) = delete;
+  ~Lease();
+  Connection& operator*() const noexcept { return *connection_; }
+  Connection* operator->() const noexcept { return connection_.get(); }
+
+ private:
+  std::shared_ptr<File> file_;
+  std::unique_ptr<Connection> connection_;
+};
+
+// Lives as long as the storage or one of its views. Any thread.
+class File : public std::enable_shared_from_this<File> {
+ public:
+  // Every way a file can be wrong is an error here, and such a file is left as it was.
+  static Result<std::shared_ptr<File>> open(const Options& options);
+
+  const std::string& path() const noexcept { return path_; }
+  bool read_only() const noexcept { return writer_ == nullptr; }
+
+  Result<Lease> reader();
+
+  // The writer, for one at a time.
+  class Turn {
+   public:
+    Connection& operator*() const noexcept { return connection_; }
+    Connection* operator->() const noexcept { return &connection_; }
+
+   private:
+    friend class File;
+    Turn(std::mutex& mutex, Connection& connection) : lock_(mutex), connection_(connection) {}
+    std::unique_lock<std::mutex> lock_;
+    Connection& connection_;
+  };
+  // unsupported: opened read-only.
+  Result<Turn> writer(std::string_view operation);
+
+ private:
+  friend class Lease;
+  File(std::string path, Access read_access, std::chrono::milliseconds busy_timeout, std::unique_ptr<Connection> writer)
+      : path_(std::move(path)), read_access_(read_access), busy_timeout_(busy_timeout), writer_(std::move(writer)) {}
+  void give_back(std::unique_ptr<Connection> connection) noexcept;
+
+  std::string path_;
+  Access read_access_;
+  std::chrono::milliseconds busy_timeout_;
+  std::mutex writer_mutex_;
+  std::unique_ptr<Connection> writer_;  // closed after the readers: the last to close tidies the log away
+  std::mutex idle_mutex_;
+  std::vector<std::unique_ptr<Connection>> idle_;
+};
+
+}  // namespace fractal::sqlite_backend
+
+#endif
