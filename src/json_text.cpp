@@ -24,9 +24,7 @@ class Members {
   }
 
   struct Slot {
-    std::string_view key;  // as written
-    std::string_view value;
-    const std::string* merged = nullptr;  // takes the place of value
+    Member member;
     bool removed = false;
   };
 
@@ -37,20 +35,22 @@ class Members {
 
   Slot& set(const Member& member) {
     const auto [at, created] = index_.try_emplace(decoded(member), slots_.size());
-    if (created) slots_.push_back({member.key, {}, nullptr, false});
-    slots_[at->second].value = member.value;
+    if (created) {
+      slots_.push_back({member});
+    } else {
+      slots_[at->second].member.value = member.value;
+    }
     return slots_[at->second];
   }
 
-  std::string& keep(std::string text) { return texts_.emplace_back(std::move(text)); }
+  const std::vector<Slot>& slots() const noexcept { return slots_; }
+  std::string_view keep(std::string text) { return texts_.emplace_back(std::move(text)); }
 
   std::string to_json() const {
     std::string out = "{";
     for (const Slot& slot : slots_) {
       if (slot.removed) continue;
-      if (out.size() > 1) out.push_back(',');
-      fmt::format_to(std::back_inserter(out), "\"{}\":{}", slot.key,
-                     slot.merged != nullptr ? std::string_view(*slot.merged) : slot.value);
+      fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", out.size() > 1 ? "," : "", slot.member.key, slot.member.value);
     }
     out.push_back('}');
     return out;
@@ -59,7 +59,7 @@ class Members {
  private:
   std::string_view decoded(const Member& member) {
     if (!member.escaped) return member.key;
-    std::string& text = keep({});
+    std::string& text = texts_.emplace_back();
     append_decoded(member.key, text);
     return text;
   }
@@ -72,23 +72,17 @@ class Members {
 // RFC 7396, MergePatch(target, patch) for a patch that is an object; any other target counts as {}.
 std::string merge(std::string_view target, std::string_view patch) {
   Members result(kind_of(target) == Kind::object ? target : std::string_view("{}"));
-  MemberReader reader(patch);
-  for (Member member; reader.next(member);) {
-    Members::Slot* slot = result.find(member);
-    if (kind_of(member.value) == Kind::null) {
-      if (slot != nullptr) slot->removed = true;
+  const Members changes(patch);
+  for (const Members::Slot& each : changes.slots()) {
+    const Member& change = each.member;
+    Members::Slot* const old = result.find(change);
+    if (kind_of(change.value) == Kind::null) {
+      if (old != nullptr) old->removed = true;
       continue;
     }
-    std::string merged;
-    const bool object = kind_of(member.value) == Kind::object;
-    if (object) {
-      const bool there = slot != nullptr && !slot->removed;
-      merged = merge(there ? slot->value : std::string_view("{}"), member.value);
-    }
-    if (slot == nullptr) slot = &result.set(member);
-    slot->removed = false;
-    slot->value = member.value;
-    slot->merged = object ? &result.keep(std::move(merged)) : nullptr;
+    const std::string_view before = old != nullptr ? old->member.value : std::string_view("{}");
+    Members::Slot& slot = result.set(change);
+    if (kind_of(change.value) == Kind::object) slot.member.value = result.keep(merge(before, change.value));
   }
   return result.to_json();
 }
