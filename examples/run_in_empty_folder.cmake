@@ -1,4 +1,5 @@
-# cmake -DFOLDER=<folder> -P run_in_empty_folder.cmake -- COMMAND [ARGUMENT...]
+# cmake -DFOLDER=<folder> -DEXPECT=<regular expression> -P run_in_empty_folder.cmake -- COMMAND [ARGUMENT...]
+# The command must succeed and print what is expected.
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}")
 set(command)
@@ -11,8 +12,12 @@ foreach(i RANGE ${last})
     set(after_dashes TRUE)
   endif()
 endforeach()
-execute_process(COMMAND ${command} WORKING_DIRECTORY "${FOLDER}" RESULT_VARIABLE result)
+execute_process(COMMAND ${command} WORKING_DIRECTORY "${FOLDER}" RESULT_VARIABLE result
+  OUTPUT_VARIABLE output ECHO_OUTPUT_VARIABLE)
 file(REMOVE_RECURSE "${FOLDER}")
 if(NOT result EQUAL 0)
   message(FATAL_ERROR "${command}: ${result}")
+endif()
+if(NOT output MATCHES "${EXPECT}")
+  message(FATAL_ERROR "${command} did not print \"${EXPECT}\"")
 endif()

@@ -13,8 +13,8 @@
 const Questions wordnet_questions = {
     .keywords = "where is food stored at low temperatures?",
     .like = "guitar",
-    .hybrid = "animals that pull a sled over snow",
-    .hybrid_like = "dog",
+    .hybrid = "drink made from leaves",
+    .hybrid_like = "coffee",
     .subtree = "musical instrument",
     .in_subtree = "strings played with a bow",
     .topic = "person",
@@ -27,8 +27,8 @@ const Questions wordnet_questions = {
 
 const Questions outline_questions = {
     .keywords = "a device for keeping food cold",
-    .like = "walk the dog",
-    .hybrid = "animals that sleep in the garden",
+    .like = "bird seed",
+    .hybrid = "who is afraid of the dog?",
     .hybrid_like = "bruno",
     .subtree = "thing",
     .in_subtree = "strings played with a bow",
