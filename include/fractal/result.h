@@ -74,11 +74,12 @@ class [[nodiscard]] Result {
 
   T& value() & { return require(), *std::get_if<0>(&state_); }
   const T& value() const& { return require(), *std::get_if<0>(&state_); }
-  T&& value() && { return require(), std::move(*std::get_if<0>(&state_)); }
+  // By value, so that `for (auto& hit : memory.neighbors(x).value())` walks something that lives.
+  T value() && { return require(), std::move(*std::get_if<0>(&state_)); }
 
   T& operator*() & noexcept { return *std::get_if<0>(&state_); }
   const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T operator*() && { return std::move(*std::get_if<0>(&state_)); }
   T* operator->() noexcept { return std::get_if<0>(&state_); }
   const T* operator->() const noexcept { return std::get_if<0>(&state_); }
 
