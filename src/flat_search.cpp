@@ -21,6 +21,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 namespace fractal {
@@ -74,11 +75,14 @@ class Gate {
     for (const MemoryId id : *allowed_) bits_[(id - first_) / 64] |= std::uint64_t{1} << (id - first_) % 64;
   }
 
-  // The rows from begin on that may be returned, as places counted from begin; returns how many.
+  // The rows from begin on that may be returned, as places counted from begin; returns how many. If that is
+  // `count`, they are all of them, and `places` need not be filled in.
   std::size_t pass(const VectorChunk& chunk, std::size_t begin, std::size_t count, std::uint32_t* places) const {
     std::size_t passed = 0;
     if (chunk.all_alive(as_of_)) {
-      for (; passed < count; ++passed) places[passed] = static_cast<std::uint32_t>(passed);
+      if (allowed_ == nullptr && excluded_.empty()) return count;
+      std::iota(places, places + count, 0U);
+      passed = count;
     } else {
       for (std::uint32_t i = 0; i < count; ++i) {
         places[passed] = i;
@@ -238,21 +242,22 @@ class Scanner {
     hits_.matched += count;
     if (count == 0 || k_ == 0) return;
     hits_.visited += count;
+    const bool whole = count == rows;
+    const auto place = [&](std::size_t i) { return begin + (whole ? i : places[i]); };
     if (!coded_.usable()) {
-      for (std::size_t i = 0; i < count; ++i) add({-lowest, slot_of(c, begin + places[i])});
+      for (std::size_t i = 0; i < count; ++i) work_.candidates.push_back({-lowest, slot_of(c, place(i))});
       return;
     }
     alignas(64) std::array<std::int32_t, block> dots;
     alignas(64) std::array<float, block> upper, lower;
     std::array<std::uint32_t, block + 16> kept;
-    const bool whole = count == rows;
     kernels::dot_codes(coded_.codes(), chunk.codes + begin * chunk.stride, whole ? nullptr : places.data(), count,
                        dots.data());
     kernels::RowTerms terms{chunk.scales + begin, chunk.norms + begin, chunk.errors + begin};
     alignas(64) std::array<float, block> scales, norms, errors;
     if (!whole || count % 16 != 0) {  // rows behind the last may be in the writer's hands: not to be read
       for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t row = begin + places[i];
+        const std::size_t row = place(i);
         scales[i] = chunk.scales[row];
         norms[i] = chunk.norms[row];
         errors[i] = chunk.errors[row];
@@ -265,12 +270,10 @@ class Scanner {
     for (std::size_t i = 0; i < found; ++i) {
       const std::uint32_t at = kept[i];
       if (upper[at] < threshold_) continue;
-      add({upper[at], slot_of(c, begin + places[at])});
+      work_.candidates.push_back({upper[at], slot_of(c, place(at))});
       raise(lower[at]);
     }
   }
-
-  void add(Candidate candidate) { work_.candidates.push_back(candidate); }
 
   // Keeps the k highest lower bounds; the threshold is the least of them.
   void raise(float lower) {
