@@ -68,7 +68,6 @@ int main() try {
   }
   memory.remove({1}).value();
   memory.store({.coordinate = {4}, .payload = R"({"text": "note 4"})"}).value();
-
   fmt::print("\njournal of \"{}\"\n", memory.health().value().backend);
   for (const auto& line : storage->journal()) fmt::print("  {}\n", line);
   const auto stored = memory.stats().value().memories;
