@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 #include <mutex>
 #include <random>
 
@@ -26,11 +27,12 @@ int hex_digit(char c) noexcept {
 bool hyphen_at(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 // Asked for anew each time, so that a forked child does not repeat its parent's ids.
-std::uint64_t random_bits() {
-  std::uint64_t bits = 0;
-  if (getentropy(&bits, sizeof bits) == 0) return bits;
+std::array<std::uint64_t, 2> random_bits() {
+  std::array<std::uint64_t, 2> bits{};
+  if (getentropy(bits.data(), sizeof bits) == 0) return bits;
   std::random_device device;
-  return static_cast<std::uint64_t>(device()) << 32 | device();
+  for (std::uint64_t& each : bits) each = static_cast<std::uint64_t>(device()) << 32 | device();
+  return bits;
 }
 
 // RFC 9562 section 6.2, method 1: a counter of 26 bits (12 in rand_a, 14 at the start of rand_b), which
@@ -66,11 +68,10 @@ Tick next_tick(std::int64_t now, std::uint32_t random) {
 }  // namespace
 
 Uuid make_uuid(Time now) {
-  const std::uint64_t random = random_bits();
+  const auto [seed, tail] = random_bits();
   const std::int64_t milliseconds =
       std::clamp<std::int64_t>(now.time_since_epoch().count() / 1000, 0, (std::int64_t{1} << 48) - 1);
-  const Tick tick = next_tick(milliseconds, static_cast<std::uint32_t>(random >> 32));
-  const std::uint64_t tail = random_bits();
+  const Tick tick = next_tick(milliseconds, static_cast<std::uint32_t>(seed));
 
   const std::uint64_t high = static_cast<std::uint64_t>(tick.milliseconds) << 16 | 0x7000u | tick.counter >> 14;
   const std::uint64_t low = std::uint64_t{0b10} << 62 | static_cast<std::uint64_t>(tick.counter & 0x3FFF) << 48 |

@@ -60,6 +60,11 @@ class FRACTAL_API Coordinate {
   Coordinate() noexcept = default;  // Empty: not an address. Every call refuses it.
   Coordinate(std::initializer_list<double> components) : Coordinate(std::span(components.begin(), components.size())) {}
   explicit Coordinate(std::span<const double> components);
+  Coordinate(const Coordinate&) = default;
+  Coordinate& operator=(const Coordinate&) = default;
+  Coordinate(Coordinate&& other) noexcept;
+  Coordinate& operator=(Coordinate&& other) noexcept;
+  ~Coordinate() = default;
 
   // Numbers separated by commas; blanks around them and blank parts are skipped; a number is read as
   // Python's float() reads it ("1_000", ".5", "+5", "1e3"). Refused: no number at all, NaN, infinity, more
