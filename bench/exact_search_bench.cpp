@@ -2,13 +2,13 @@
 // else the machine does hits both alike; `x_floor` is the quotient of their medians. `recall` is recall@10
 // against a comparison in double with every vector that the filter allows.
 #include "floor/sum_codes.h"
+#include "timing.h"
 
 #include <fractal/backend.h>
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -130,19 +130,6 @@ const Corpus& corpus(std::size_t count) {
   return *entry;
 }
 
-template <class Work>
-double seconds(const Work& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> times) {
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return *middle;
-}
-
 // Arguments: vectors, and the share that a filter allows in tenths of a percent.
 void exact_search(benchmark::State& state) {
   const Corpus& data = corpus(static_cast<std::size_t>(state.range(0)));
@@ -158,17 +145,12 @@ void exact_search(benchmark::State& state) {
   const auto floor = [&] { benchmark::DoNotOptimize(data.floor()); };
   for (auto _ : state) search();
 
-  std::vector<double> searches, floors;
-  for (int round = 0; round < 400; ++round) {
-    searches.push_back(seconds(search));
-    floors.push_back(seconds(floor));
-  }
-  const double search_time = median(searches), floor_time = median(floors);
-  state.counters["search_us"] = search_time * 1e6;
-  state.counters["floor_us"] = floor_time * 1e6;
-  state.counters["x_floor"] = search_time / floor_time;
-  state.counters["floor_GB/s"] = data.gigabytes() / floor_time;
-  state.counters["GB/s"] = data.gigabytes() * share / search_time;
+  const fractal::bench::Pair pair = fractal::bench::side_by_side(400, search, floor);
+  state.counters["us"] = pair.job * 1e6;
+  state.counters["floor_us"] = pair.floor * 1e6;
+  state.counters["x_floor"] = pair.ratio();
+  state.counters["floor_GB/s"] = data.gigabytes() / pair.floor;
+  state.counters["GB/s"] = data.gigabytes() * share / pair.job;
   state.counters["recall"] = data.recall(filter);
 }
 

@@ -43,13 +43,16 @@ Result<void> ExportScan::memories(const std::function<Result<void>(const Row&)>&
 
 Result<void> ExportScan::links(const std::function<Result<void>(const Look&, const LinkRow&)>& visit) const {
   const std::string prefix = options_.within.empty() ? std::string() : options_.within.key();
+  // Links out of a subtree are a range: it begins at its root, and nothing sorts before its first link.
   std::optional<LinkRow> after;
+  if (!prefix.empty()) after = LinkRow{.from = prefix};
   for (;;) {
     FRACTAL_TRY(check_control(options_.control, "export"));
     FRACTAL_TRY_INTO(const Look look, database_.look(space_, pinned_, options_.control));
     FRACTAL_TRY_INTO(auto rows, look.view().list_links(after ? &*after : nullptr, page_rows));
     for (const LinkRow& row : rows) {
-      if (!row.from.starts_with(prefix) || !row.to.starts_with(prefix)) continue;
+      if (!row.from.starts_with(prefix)) return {};
+      if (!row.to.starts_with(prefix)) continue;
       if (look.hidden_key(row.from) || look.hidden_key(row.to)) continue;
       FRACTAL_TRY(visit(look, row));
     }
