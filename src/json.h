@@ -38,7 +38,7 @@ class Node {
 };
 
 // Strict RFC 8259 in valid UTF-8; also refused: NUL in a text or key (also as \u0000), lone surrogates,
-// numbers beyond a double, more than limits::json_depth levels.
+// numbers beyond a double (for this an exponent above 308 counts, also of 0), more than limits::json_depth levels.
 class Document {
  public:
   static Result<Document> parse(std::string_view text);

@@ -14,9 +14,12 @@ namespace fractal {
 // Stored in each database; another number means that its keywords are rebuilt.
 inline constexpr int tokenizer_version = 1;
 
-// Calls for each word of the text, in order: Unicode case folded, accents stripped, letters, digits
-// and marks only, each ideograph a word of its own, at most 64 bytes (longer runs are cut), stemmed
-// (Snowball English). `text` must be valid UTF-8.
+// Appends each word of the text, in order, with a blank between words, and counts them. A word is a run of
+// letters, digits and marks, at most 64 bytes (the rest of a longer run is dropped): compatibility forms, case and
+// accents folded (NFKC, casefold; marks of Latin, Greek, Cyrillic, Hebrew and Arabic dropped), plain ASCII words
+// stemmed (Snowball English). A character of Han, Kana, Thai, Lao, Myanmar or Khmer is a word of its own.
+// Apostrophes: 's 'd 'm 'll 're 've at the end are dropped ("Ada's" is "ada"), others join ("don't" is "dont"): so a
+// name meets its possessive, and contractions of not stay whole and are stop words. `text` must be valid UTF-8.
 void append_words(std::string_view text, std::string& words, std::uint32_t& count);
 
 // Distinct words of a question, in order of appearance, at most limits::query_terms, English stop words

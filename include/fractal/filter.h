@@ -27,8 +27,10 @@
 // "path": {"$gte": 1, "$lt": 5} means both. Operators: $eq $ne $lt $lte $gt $gte $in (array)
 // $contains $exists (true or false) $prefix. Logic: "$and": [..], "$or": [..], "$not": {..}.
 //
-// Limits: 256 tests, nesting of 32, lists of 10,000 values, paths of 512 bytes. A filter beyond them or with
-// a bad path is refused by the call that uses it (invalid_argument), and by parse().
+// Limits: 256 tests, nesting of 32, lists of 10,000 values, texts of 65,536 bytes, paths of 512 bytes. A filter
+// beyond them, with a bad path, or with a value that is no JSON (NaN, invalid UTF-8) is refused by the call that
+// uses it (invalid_argument), and by parse(). A text compared with a time must be one; prefix and contains do not
+// apply to times.
 #ifndef FRACTAL_FILTER_H
 #define FRACTAL_FILTER_H
 
