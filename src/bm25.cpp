@@ -12,8 +12,7 @@ namespace {
 constexpr double k1 = 1.2;
 constexpr double b = 0.75;
 
-template <class Counts>
-double weighted(const Counts& counts, const std::array<double, weight_classes>& weights) {
+template <class Counts> double weighted(const Counts& counts, const std::array<double, weight_classes>& weights) {
   double sum = 0;
   for (std::size_t column = 0; column < weight_classes; ++column) {
     sum += weights[column] * static_cast<double>(counts[column]);

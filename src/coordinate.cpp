@@ -167,14 +167,16 @@ Result<void> Coordinate::check() const {
   }
   // "0.0," is the shortest component; 24 characters and a comma the longest.
   if (size() * 25 <= limits::coordinate_text) return {};
-  const std::size_t length = size() * 4 > limits::coordinate_text + 1 ? limits::coordinate_text + 1 : to_string().size();
+  const std::size_t length =
+      size() * 4 > limits::coordinate_text + 1 ? limits::coordinate_text + 1 : to_string().size();
   if (length <= limits::coordinate_text) return {};
   return Error{Errc::invalid_argument,
                fmt::format("coordinate: {} components give more than {} characters", size(), limits::coordinate_text)};
 }
 
 bool Coordinate::within(const Coordinate& ancestor) const noexcept {
-  return ancestor.size() <= size() && std::equal(ancestor.components_.begin(), ancestor.components_.end(), components_.begin());
+  return ancestor.size() <= size() &&
+         std::equal(ancestor.components_.begin(), ancestor.components_.end(), components_.begin());
 }
 
 double Coordinate::distance(const Coordinate& other) const noexcept {
@@ -226,9 +228,7 @@ Result<Coordinate> Coordinate::from_key(std::string_view key) {
   return coordinate;
 }
 
-bool operator==(const Coordinate& left, const Coordinate& right) noexcept {
-  return (left <=> right) == 0;
-}
+bool operator==(const Coordinate& left, const Coordinate& right) noexcept { return (left <=> right) == 0; }
 
 std::weak_ordering operator<=>(const Coordinate& left, const Coordinate& right) noexcept {
   const std::size_t n = std::min(left.size(), right.size());

@@ -121,6 +121,12 @@ FilterNode combine(FilterOp op, std::initializer_list<const Filter*> parts) {
   return node;
 }
 
+std::vector<Value> one(Value value) {
+  std::vector<Value> values;
+  values.push_back(std::move(value));
+  return values;
+}
+
 }  // namespace
 
 Filter Filter::test(int op, std::string_view path, std::vector<Value> values) {
@@ -139,32 +145,22 @@ Filter Filter::test(int op, std::string_view path, std::vector<Value> values) {
   return Filter(std::move(node));
 }
 
-namespace {
-int number_of(FilterOp op) noexcept { return static_cast<int>(op); }
-
-std::vector<Value> one(Value value) {
-  std::vector<Value> values;
-  values.push_back(std::move(value));
-  return values;
-}
-}  // namespace
-
-Filter Filter::eq(std::string_view path, Value value) { return test(number_of(FilterOp::eq), path, one(std::move(value))); }
-Filter Filter::ne(std::string_view path, Value value) { return test(number_of(FilterOp::ne), path, one(std::move(value))); }
-Filter Filter::lt(std::string_view path, Value value) { return test(number_of(FilterOp::lt), path, one(std::move(value))); }
-Filter Filter::le(std::string_view path, Value value) { return test(number_of(FilterOp::le), path, one(std::move(value))); }
-Filter Filter::gt(std::string_view path, Value value) { return test(number_of(FilterOp::gt), path, one(std::move(value))); }
-Filter Filter::ge(std::string_view path, Value value) { return test(number_of(FilterOp::ge), path, one(std::move(value))); }
+Filter Filter::eq(std::string_view path, Value value) { return test(int(FilterOp::eq), path, one(std::move(value))); }
+Filter Filter::ne(std::string_view path, Value value) { return test(int(FilterOp::ne), path, one(std::move(value))); }
+Filter Filter::lt(std::string_view path, Value value) { return test(int(FilterOp::lt), path, one(std::move(value))); }
+Filter Filter::le(std::string_view path, Value value) { return test(int(FilterOp::le), path, one(std::move(value))); }
+Filter Filter::gt(std::string_view path, Value value) { return test(int(FilterOp::gt), path, one(std::move(value))); }
+Filter Filter::ge(std::string_view path, Value value) { return test(int(FilterOp::ge), path, one(std::move(value))); }
 Filter Filter::in(std::string_view path, std::vector<Value> values) {
-  return test(number_of(FilterOp::in), path, std::move(values));
+  return test(int(FilterOp::in), path, std::move(values));
 }
 Filter Filter::contains(std::string_view path, Value value) {
-  return test(number_of(FilterOp::contains), path, one(std::move(value)));
+  return test(int(FilterOp::contains), path, one(std::move(value)));
 }
 Filter Filter::prefix(std::string_view path, std::string_view text) {
-  return test(number_of(FilterOp::prefix), path, one(Value(text)));
+  return test(int(FilterOp::prefix), path, one(Value(text)));
 }
-Filter Filter::exists(std::string_view path) { return test(number_of(FilterOp::exists), path, {}); }
+Filter Filter::exists(std::string_view path) { return test(int(FilterOp::exists), path, {}); }
 
 Filter operator&&(const Filter& left, const Filter& right) {
   if (left.empty()) return right;

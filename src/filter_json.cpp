@@ -20,9 +20,10 @@ struct OperatorName {
   FilterOp op;
 };
 constexpr OperatorName operator_names[] = {
-    {"$eq", FilterOp::eq},   {"$ne", FilterOp::ne},   {"$lt", FilterOp::lt},
-    {"$lte", FilterOp::le},  {"$gt", FilterOp::gt},   {"$gte", FilterOp::ge},
-    {"$in", FilterOp::in},   {"$contains", FilterOp::contains},
+    {"$eq", FilterOp::eq},         {"$ne", FilterOp::ne},
+    {"$lt", FilterOp::lt},         {"$lte", FilterOp::le},
+    {"$gt", FilterOp::gt},         {"$gte", FilterOp::ge},
+    {"$in", FilterOp::in},         {"$contains", FilterOp::contains},
     {"$prefix", FilterOp::prefix}, {"$exists", FilterOp::exists},
 };
 
@@ -182,7 +183,9 @@ std::string Filter::to_json() const {
   switch (node_->op) {
     case FilterOp::all_of: return fmt::format("{{\"$and\": {}}}", children_json(*node_));
     case FilterOp::any_of: return fmt::format("{{\"$or\": {}}}", children_json(*node_));
-    case FilterOp::none_of: return node_->children.empty() ? "{}" : fmt::format("{{\"$not\": {}}}", node_->children.front().to_json());
+    case FilterOp::none_of:
+      if (node_->children.empty()) return "{}";  // refused by check()
+      return fmt::format("{{\"$not\": {}}}", node_->children.front().to_json());
     case FilterOp::eq: return fmt::format("{{{}: {}}}", json::quote(node_->path), operand_json(*node_));
     default: break;
   }

@@ -45,15 +45,16 @@ struct Comparison {
   partial_ordering operator()(std::int64_t left, double right) const {
     return compare_integer(left, right, -0x1p63, 0x1p63);
   }
-  partial_ordering operator()(std::uint64_t left, double right) const { return compare_integer(left, right, 0, 0x1p64); }
+  partial_ordering operator()(std::uint64_t left, double right) const {
+    return compare_integer(left, right, 0, 0x1p64);
+  }
   partial_ordering operator()(std::uint64_t left, std::int64_t right) const { return reversed((*this)(right, left)); }
   partial_ordering operator()(double left, std::int64_t right) const { return reversed((*this)(right, left)); }
   partial_ordering operator()(double left, std::uint64_t right) const { return reversed((*this)(right, left)); }
   partial_ordering operator()(const std::string& left, const std::string& right) const {
     return left.compare(right) <=> 0;
   }
-  template <class Left, class Right>
-  partial_ordering operator()(const Left&, const Right&) const {
+  template <class Left, class Right> partial_ordering operator()(const Left&, const Right&) const {
     return partial_ordering::unordered;
   }
 };
@@ -86,7 +87,7 @@ bool text_test(const FilterNode& node, std::string_view text) {
   for (const Value& value : node.values) {
     const std::string* const wanted = as_text(value);
     if (wanted == nullptr) continue;
-    if (node.op == FilterOp::prefix ? text.starts_with(*wanted)
+    if (node.op == FilterOp::prefix     ? text.starts_with(*wanted)
         : node.op == FilterOp::contains ? text.find(*wanted) != std::string_view::npos
                                         : holds(node.op, text.compare(*wanted) <=> 0)) {
       return true;

@@ -47,8 +47,7 @@ struct Input {
 }  // namespace fractal::json
 
 namespace fractal_rapidjson {
-template <>
-struct StreamTraits<fractal::json::Input> {
+template <> struct StreamTraits<fractal::json::Input> {
   enum { copyOptimization = 1 };
 };
 }  // namespace fractal_rapidjson
@@ -61,8 +60,7 @@ struct Nothing : rj::BaseReaderHandler<rj::UTF8<>, Nothing> {};
 
 // Passes events on, and adds the rules that RapidJSON does not have. Numbers come as text, so that they are
 // read exactly.
-template <class Next>
-class Strict {
+template <class Next> class Strict {
  public:
   Strict(Next& next, bool escapes) : next_(next), escapes_(escapes) {}
 
@@ -122,15 +120,13 @@ class Strict {
 };
 
 // Empty if the text is valid JSON; else what is wrong with it and where.
-template <class Next>
-std::string parse_problem(std::string_view text, Next& next) {
+template <class Next> std::string parse_problem(std::string_view text, Next& next) {
   if (!valid_utf8(text)) return "not valid UTF-8";
   if (text.find('\0') != std::string_view::npos) return "not valid JSON: it contains a NUL byte";
   Input input{text.data(), text.data() + text.size(), text.data()};
   Strict<Next> strict(next, text.find("\\u") != std::string_view::npos);
   rj::Reader reader;
-  const rj::ParseResult result =
-      reader.Parse<rj::kParseIterativeFlag | rj::kParseNumbersAsStringsFlag>(input, strict);
+  const rj::ParseResult result = reader.Parse<rj::kParseIterativeFlag | rj::kParseNumbersAsStringsFlag>(input, strict);
   if (!result.IsError()) return {};
   return fmt::format("not valid JSON at byte {}: {}", result.Offset(),
                      strict.problem() != nullptr ? strict.problem() : rj::GetParseError_En(result.Code()));

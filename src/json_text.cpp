@@ -50,7 +50,8 @@ class Members {
     std::string out = "{";
     for (const Slot& slot : slots_) {
       if (slot.removed) continue;
-      fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", out.size() > 1 ? "," : "", slot.member.key, slot.member.value);
+      fmt::format_to(std::back_inserter(out), "{}\"{}\":{}", out.size() > 1 ? "," : "", slot.member.key,
+                     slot.member.value);
     }
     out.push_back('}');
     return out;

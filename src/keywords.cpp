@@ -68,8 +68,8 @@ class Stemmer {
   }
 
   std::string_view snowball(std::string_view word) {
-    const sb_symbol* const stem = sb_stemmer_stem(handle_, reinterpret_cast<const sb_symbol*>(word.data()),
-                                                  static_cast<int>(word.size()));
+    const sb_symbol* const stem =
+        sb_stemmer_stem(handle_, reinterpret_cast<const sb_symbol*>(word.data()), static_cast<int>(word.size()));
     if (stem == nullptr) throw std::bad_alloc();
     const std::string_view result(reinterpret_cast<const char*>(stem),
                                   static_cast<std::size_t>(sb_stemmer_length(handle_)));
@@ -140,10 +140,11 @@ bool in(std::int32_t point, std::int32_t first, std::int32_t last) noexcept { re
 // Scripts written without blanks between words: each character is a word.
 bool stands_alone(std::int32_t point) noexcept {
   if (point < 0x0E00) return false;
-  return in(point, 0x3041, 0x30FF) || in(point, 0x31F0, 0x31FF) ||                                  // Kana
-         in(point, 0x3400, 0x4DBF) || in(point, 0x4E00, 0x9FFF) || in(point, 0xF900, 0xFAFF) ||     // Han
-         in(point, 0x20000, 0x3FFFF) || point == 0x3005 || point == 0x3007 ||                       //
-         in(point, 0x0E00, 0x0EFF) || in(point, 0x1000, 0x109F) || in(point, 0x1780, 0x17FF);       // Thai, Lao, Myanmar, Khmer
+  return in(point, 0x3041, 0x30FF) || in(point, 0x31F0, 0x31FF) ||                               // Kana
+         in(point, 0x3400, 0x4DBF) || in(point, 0x4E00, 0x9FFF) || in(point, 0xF900, 0xFAFF) ||  // Han
+         in(point, 0x20000, 0x3FFFF) || point == 0x3005 || point == 0x3007 ||                    //
+         in(point, 0x0E00, 0x0EFF) || in(point, 0x1000, 0x109F) ||
+         in(point, 0x1780, 0x17FF);  // Thai, Lao, Myanmar, Khmer
 }
 
 bool is_mark(utf8proc_category_t category) noexcept {
@@ -153,9 +154,9 @@ bool is_mark(utf8proc_category_t category) noexcept {
 // Accents, and the points of Hebrew and Arabic. The marks of other scripts are vowels and the like, and stay.
 bool is_accent(std::int32_t point) noexcept {
   const bool near = in(point, 0x0300, 0x036F) || in(point, 0x0483, 0x0487) || in(point, 0x0591, 0x05C7) ||
-         in(point, 0x0610, 0x061A) || in(point, 0x064B, 0x065F) || point == 0x0670 || in(point, 0x06D6, 0x06ED) ||
-         in(point, 0x1AB0, 0x1AFF) || in(point, 0x1DC0, 0x1DFF) || in(point, 0x20D0, 0x20FF) ||
-         in(point, 0xFE20, 0xFE2F);
+                    in(point, 0x0610, 0x061A) || in(point, 0x064B, 0x065F) || point == 0x0670 ||
+                    in(point, 0x06D6, 0x06ED) || in(point, 0x1AB0, 0x1AFF) || in(point, 0x1DC0, 0x1DFF) ||
+                    in(point, 0x20D0, 0x20FF) || in(point, 0xFE20, 0xFE2F);
   return near && is_mark(utf8proc_category(point));
 }
 
@@ -167,8 +168,8 @@ bool is_apostrophe(std::int32_t point) noexcept { return point == '\'' || point 
 
 // NFKC with case folded, ignorable characters and accents dropped.
 void fold(std::string_view region, std::vector<utf8proc_int32_t>& points) {
-  constexpr auto options = static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD |
-                                                          UTF8PROC_IGNORE);
+  constexpr auto options =
+      static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
   const auto* const bytes = reinterpret_cast<const utf8proc_uint8_t*>(region.data());
   const auto size = static_cast<utf8proc_ssize_t>(region.size());
   points.resize(region.size() + 16);
@@ -279,8 +280,9 @@ void append_words(std::string_view text, std::string& words, std::uint32_t& coun
       ++end;
     }
     // An accent or a typographic apostrophe may belong to the letters before it.
-    const bool ascii = end == text.size() ||
-                       (is_ascii(text[end]) && !(text[end] == '\'' && end + 1 < text.size() && !is_ascii(text[end + 1])));
+    const bool ascii =
+        end == text.size() ||
+        (is_ascii(text[end]) && !(text[end] == '\'' && end + 1 < text.size() && !is_ascii(text[end + 1])));
     if (ascii) {
       out.add(text.substr(at, end - at));
     } else {

@@ -9,9 +9,7 @@ namespace fractal {
 
 std::string_view version() noexcept { return FRACTAL_VERSION_STRING; }
 
-std::string_view to_string(MemoryType type) noexcept {
-  return type == MemoryType::semantic ? "semantic" : "episodic";
-}
+std::string_view to_string(MemoryType type) noexcept { return type == MemoryType::semantic ? "semantic" : "episodic"; }
 
 Result<MemoryType> parse_memory_type(std::string_view text) {
   if (text == "episodic") return MemoryType::episodic;

@@ -74,8 +74,8 @@ Uuid make_uuid(Time now) {
   const Tick tick = next_tick(milliseconds, static_cast<std::uint32_t>(seed));
 
   const std::uint64_t high = static_cast<std::uint64_t>(tick.milliseconds) << 16 | 0x7000u | tick.counter >> 14;
-  const std::uint64_t low = std::uint64_t{0b10} << 62 | static_cast<std::uint64_t>(tick.counter & 0x3FFF) << 48 |
-                            (tail & 0xFFFF'FFFF'FFFF);
+  const std::uint64_t low =
+      std::uint64_t{0b10} << 62 | static_cast<std::uint64_t>(tick.counter & 0x3FFF) << 48 | (tail & 0xFFFF'FFFF'FFFF);
   Uuid uuid;
   for (std::size_t i = 0; i < 8; ++i) {
     uuid.bytes[i] = static_cast<std::uint8_t>(high >> (56 - 8 * i));

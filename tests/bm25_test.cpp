@@ -37,7 +37,8 @@ double score_by_the_book(const Postings& postings, std::size_t terms, const Spac
     double df = 0, tf = 0;
     for (std::size_t r = 0; r < postings.entries.size(); ++r) {
       bool there = false;
-      for (std::size_t c = 0; c < weight_classes; ++c) there = there || (postings.counts[r * terms + t][c] > 0 && weights[c] > 0);
+      for (std::size_t c = 0; c < weight_classes; ++c)
+        there = there || (postings.counts[r * terms + t][c] > 0 && weights[c] > 0);
       df += there;
     }
     for (std::size_t c = 0; c < weight_classes; ++c) tf += weights[c] * postings.counts[row * terms + t][c];
@@ -100,7 +101,9 @@ TEST_CASE("edges: no rows, no terms, counters of a damaged space") {
       CHECK(entry.score <= result.bound);
     }
   }
-  CHECK(bm25({.entries = {{1, {1, 0, 0, 0}}}, .counts = {}}, 0, space(1, {1, 0, 0, 0}), {1, 0, 0, 0}).entries[0].score == 0);
+  CHECK(
+      bm25({.entries = {{1, {1, 0, 0, 0}}}, .counts = {}}, 0, space(1, {1, 0, 0, 0}), {1, 0, 0, 0}).entries[0].score ==
+      0);
 }
 
 TEST_CASE("random postings against the plain computation") {
@@ -131,7 +134,8 @@ TEST_CASE("random postings against the plain computation") {
     REQUIRE(result.entries.size() == rows);
     for (std::size_t row = 0; row < rows; ++row) {
       REQUIRE(result.entries[row].id == postings.entries[row].id);
-      REQUIRE(result.entries[row].score == doctest::Approx(score_by_the_book(postings, terms, record, weights, row)).epsilon(1e-12));
+      REQUIRE(result.entries[row].score ==
+              doctest::Approx(score_by_the_book(postings, terms, record, weights, row)).epsilon(1e-12));
       REQUIRE(result.entries[row].score <= result.bound);
       double sum = 0;
       for (std::size_t t = 0; t < terms; ++t) sum += result.term_scores[row * terms + t];

@@ -77,10 +77,12 @@ TEST_CASE("parse reads numbers as Python's float does") {
   CHECK(text_of("1e3,1E+3,1e-7") == "1000.0,1000.0,1e-07");
   CHECK(text_of("-0,-0.0,-1e-400,1e-400") == "0.0,0.0,0.0,0.0");
   CHECK(text_of("0e999") == "0.0");
-  CHECK(text_of("\xEF\xBC\x91\xEF\xBC\x92.\xEF\xBC\x95") == "12.5");                // full-width digits
-  CHECK(text_of("\xD9\xA3_\xD9\xA4") == "34.0");                                    // Arabic-Indic digits
-  CHECK(text_of("\xF0\x9D\x9F\x97") == "9.0");                                      // mathematical bold nine
-  CHECK(text_of("\xC2\xA0" "1\xE3\x80\x80,\xE2\x80\x89" "2\x1c") == "1.0,2.0");     // blanks of Unicode
+  CHECK(text_of("\xEF\xBC\x91\xEF\xBC\x92.\xEF\xBC\x95") == "12.5");  // full-width digits
+  CHECK(text_of("\xD9\xA3_\xD9\xA4") == "34.0");                      // Arabic-Indic digits
+  CHECK(text_of("\xF0\x9D\x9F\x97") == "9.0");                        // mathematical bold nine
+  CHECK(text_of("\xC2\xA0"
+                "1\xE3\x80\x80,\xE2\x80\x89"
+                "2\x1c") == "1.0,2.0");  // blanks of Unicode
   CHECK(text_of("\t1\n,\r2\v") == "1.0,2.0");
 }
 
@@ -90,10 +92,11 @@ TEST_CASE("what is no coordinate is refused") {
     REQUIRE_FALSE(Coordinate::parse(empty));
     CHECK(Coordinate::parse(empty).error() == Error{Errc::invalid_argument, "Coordinate cannot be empty"});
   }
-  for (const char* bad : {"a", "1;2", "1,b", "0x10", "1 2", "1__0", "_1", "1_", "1_.5", "1._5", "1e", "e5", "1e_5", "--1",
-                          "+-1", "-+1", "++1", "+", "-", ".", "1.2.3", "inf", "-inf", "Infinity", "nan", "NaN", "+nan",
-                          "1e400", "-1e400", "1d", "1f", "\xC2\xBD", "\xE2\x85\xA7", "1\xE2\x80\x8B", "\xff", "1,\xC3",
-                          "\xCC\x81", "1e5.0"}) {
+  for (const char* bad :
+       {"a",     "1;2",      "1,b",          "0x10",          "1 2",  "1__0",   "_1",       "1_",    "1_.5",   "1._5",
+        "1e",    "e5",       "1e_5",         "--1",           "+-1",  "-+1",    "++1",      "+",     "-",      ".",
+        "1.2.3", "inf",      "-inf",         "Infinity",      "nan",  "NaN",    "+nan",     "1e400", "-1e400", "1d",
+        "1f",    "\xC2\xBD", "\xE2\x85\xA7", "1\xE2\x80\x8B", "\xff", "1,\xC3", "\xCC\x81", "1e5.0"}) {
     CAPTURE(bad);
     const auto parsed = Coordinate::parse(bad);
     REQUIRE_FALSE(parsed);
@@ -108,7 +111,8 @@ TEST_CASE("check refuses what is empty, not finite, or too long") {
   CHECK_FALSE(Coordinate().check());
   CHECK_FALSE(Coordinate{std::numeric_limits<double>::quiet_NaN()}.check());
   CHECK_FALSE(Coordinate{1, std::numeric_limits<double>::infinity()}.check());
-  CHECK(Coordinate{1, std::numeric_limits<double>::infinity()}.check().error().message.find("component 1") != std::string::npos);
+  CHECK(Coordinate{1, std::numeric_limits<double>::infinity()}.check().error().message.find("component 1") !=
+        std::string::npos);
   CHECK(Coordinate(std::vector<double>(128, 1.0)).check());
   CHECK_FALSE(Coordinate(std::vector<double>(129, 1.0)).check());
   CHECK(Coordinate(std::vector<double>(20, -1.2345678901234567e-300)).check());
@@ -200,8 +204,9 @@ TEST_CASE("random bytes never crash the parser, and what it takes is a good coor
   const unsigned seed = std::random_device{}();
   MESSAGE("seed ", seed);
   std::mt19937_64 random(seed);
-  const std::string_view pieces[] = {"1", "2", "9", "0", ".", ",", "_", "e", "-", "+", " ", "\t", "\xEF\xBC\x91", "\xD9\xA3",
-                                     "\xC2\xA0", "\xff", "\xE3\x80", "inf", "nan", "x", "e400"};
+  const std::string_view pieces[] = {
+      "1",        "2",        "9",    "0",        ".",   ",",   "_", "e",   "-", "+", " ", "\t", "\xEF\xBC\x91",
+      "\xD9\xA3", "\xC2\xA0", "\xff", "\xE3\x80", "inf", "nan", "x", "e400"};
   int good = 0;
   for (int i = 0; i < 50'000; ++i) {
     std::string text;

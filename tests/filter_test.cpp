@@ -29,7 +29,8 @@ struct Case {
 std::string text_member(std::string_view object, std::string_view key, std::string_view otherwise) {
   const auto value = json::raw_member(object, key);
   if (!value) return std::string(otherwise);
-  return json::kind_of(*value) == json::Kind::text ? std::get<std::string>(json::scalar_value(*value)->variant()) : std::string(*value);
+  return json::kind_of(*value) == json::Kind::text ? std::get<std::string>(json::scalar_value(*value)->variant())
+                                                   : std::string(*value);
 }
 
 Row read_row(std::string_view memory) {
@@ -44,7 +45,8 @@ Row read_row(std::string_view memory) {
   out.id = Uuid::parse(text_member(memory, "id", "018f3a2b-0000-7000-8000-000000000000")).value();
   out.created_at = parse_time(text_member(memory, "created_at", "2024-05-01T10:00:00Z")).value();
   out.updated_at = parse_time(text_member(memory, "updated_at", "2024-05-02T10:00:00Z")).value();
-  if (const std::string text = text_member(memory, "expires_at", ""); !text.empty()) out.expires_at = parse_time(text).value();
+  if (const std::string text = text_member(memory, "expires_at", ""); !text.empty())
+    out.expires_at = parse_time(text).value();
   return row;
 }
 
@@ -107,8 +109,9 @@ Value random_value(std::mt19937_64& random) {
 }
 
 Filter random_filter(std::mt19937_64& random, int depth) {
-  const std::string_view paths[] = {"v", "a.b", "a\\.b", "\\$type", "$type", "$importance", "$metadata.source.kind", "$coordinate",
-                                    "$version", "user.name"};
+  const std::string_view paths[] = {
+      "v",           "a.b",      "a\\.b",    "\\$type", "$type", "$importance", "$metadata.source.kind",
+      "$coordinate", "$version", "user.name"};
   const std::string_view path = paths[random() % std::size(paths)];
   if (depth > 0) {
     switch (random() % 5) {
@@ -168,7 +171,8 @@ TEST_CASE("one matcher for many rows gives what matches() gives") {
 
 TEST_CASE("the calls and the JSON form mean the same") {
   const auto calls = Filter::eq("topic", "tea") && Filter::ge("year", 2024) && !Filter::exists("draft");
-  const auto json = Filter::parse(R"({"topic": "tea", "year": {"$gte": 2024}, "$not": {"draft": {"$exists": true}}})").value();
+  const auto json =
+      Filter::parse(R"({"topic": "tea", "year": {"$gte": 2024}, "$not": {"draft": {"$exists": true}}})").value();
   CHECK(calls.to_json() == json.to_json());
   CHECK(passes(calls, R"({"topic": "tea", "year": 2024})"));
   CHECK_FALSE(passes(calls, R"({"topic": "tea", "year": 2024, "draft": null})"));
@@ -201,7 +205,8 @@ TEST_CASE("random filters survive their JSON form") {
 }
 
 TEST_CASE("trivial filters are simplified") {
-  const auto tea = Filter::eq("topic", "tea"), year = Filter::ge("year", 2024), semantic = Filter::eq("$type", "semantic");
+  const auto tea = Filter::eq("topic", "tea"), year = Filter::ge("year", 2024),
+             semantic = Filter::eq("$type", "semantic");
   CHECK(Filter().empty());
   CHECK((Filter() && tea).node() == tea.node());
   CHECK((tea && Filter()).node() == tea.node());
@@ -279,10 +284,11 @@ TEST_CASE("paths") {
 }
 
 TEST_CASE("a filter with a mistake is refused with the path named, and lets nothing pass") {
-  for (const std::string& path : {std::string(""), std::string("."), std::string("a."), std::string(".a"), std::string("a..b"),
-                                  std::string("a\\"), std::string("a\\b"), std::string("a\\$"), std::string("$"), std::string("$x"),
-                                  std::string("$Type"), std::string("$type.x"), std::string("$metadata"), std::string("$metadata."),
-                                  std::string("$metadata.a..b"), std::string("\xff"), std::string("a\0b", 3), std::string(513, 'a')}) {
+  for (const std::string& path :
+       {std::string(""), std::string("."), std::string("a."), std::string(".a"), std::string("a..b"),
+        std::string("a\\"), std::string("a\\b"), std::string("a\\$"), std::string("$"), std::string("$x"),
+        std::string("$Type"), std::string("$type.x"), std::string("$metadata"), std::string("$metadata."),
+        std::string("$metadata.a..b"), std::string("\xff"), std::string("a\0b", 3), std::string(513, 'a')}) {
     CAPTURE(path);
     const Filter filter = Filter::eq(path, 1);
     CHECK(problem(filter).find("filter: path \"") == 0);
@@ -372,7 +378,8 @@ TEST_CASE("a wrong JSON form is refused with the member named") {
 }
 
 TEST_CASE("value_at") {
-  const std::string payload = R"({"a": {"b": [1], "c": "x\ty"}, "n": null, "d": 1.5, "a.b": true, "u": 18446744073709551615})";
+  const std::string payload =
+      R"({"a": {"b": [1], "c": "x\ty"}, "n": null, "d": 1.5, "a.b": true, "u": 18446744073709551615})";
   CHECK(std::get<std::string>(value_at(payload, "a.c")->variant()) == "x\ty");
   CHECK(std::holds_alternative<std::nullptr_t>(value_at(payload, "n")->variant()));
   CHECK(std::get<double>(value_at(payload, "d")->variant()) == 1.5);
@@ -389,9 +396,11 @@ TEST_CASE("random bytes as filter or payload never crash") {
   const unsigned seed = std::random_device{}();
   MESSAGE("seed ", seed);
   std::mt19937_64 random(seed);
-  const std::string_view pieces[] = {"{", "}", "[", "]", "\"a\"", "\"$or\"", "\"$in\"", "\"$not\"", ":", ",", "1", "\"", "\\", "null",
-                                     "\"$exists\"", "true", "\xff", "\"$created_at\"", "\"$gt\""};
-  const auto filter = Filter::eq("a", 1) || Filter::contains("b.c", "x") || Filter::gt("a.a", 0.5) || Filter::exists("$metadata.a");
+  const std::string_view pieces[] = {
+      "{", "}",  "[",  "]",    "\"a\"",       "\"$or\"", "\"$in\"", "\"$not\"",        ":",      ",",
+      "1", "\"", "\\", "null", "\"$exists\"", "true",    "\xff",    "\"$created_at\"", "\"$gt\""};
+  const auto filter =
+      Filter::eq("a", 1) || Filter::contains("b.c", "x") || Filter::gt("a.a", 0.5) || Filter::exists("$metadata.a");
   for (int i = 0; i < 30'000; ++i) {
     std::string text;
     if (i % 3 == 0) {

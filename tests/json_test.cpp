@@ -36,8 +36,7 @@ Value number(std::string_view text) {
   return *scanned;
 }
 
-template <class T>
-bool holds(const Value& value, T expected) {
+template <class T> bool holds(const Value& value, T expected) {
   const T* const held = std::get_if<T>(&value.variant());
   return held != nullptr && *held == expected;
 }
@@ -49,9 +48,21 @@ std::string merged(std::string_view target, std::string_view patch) {
 
 // A random JSON value; keys repeat, texts hold escapes.
 std::string random_json(std::mt19937_64& random, int depth) {
-  static const std::vector<std::string> scalars = {
-      "null", "true", "false", "0", "-1", "1.0", "1e5", "123456789012345678901234567890", "\"\"", "\"a\\\"b\"", "\"\\\\\"",
-      "\"\\u00e9\"", "\"\\ud83c\\udf75\"", "\"{[,]}:\"", "\"\xC3\xA9\\n\""};
+  static const std::vector<std::string> scalars = {"null",
+                                                   "true",
+                                                   "false",
+                                                   "0",
+                                                   "-1",
+                                                   "1.0",
+                                                   "1e5",
+                                                   "123456789012345678901234567890",
+                                                   "\"\"",
+                                                   "\"a\\\"b\"",
+                                                   "\"\\\\\"",
+                                                   "\"\\u00e9\"",
+                                                   "\"\\ud83c\\udf75\"",
+                                                   "\"{[,]}:\"",
+                                                   "\"\xC3\xA9\\n\""};
   static const std::vector<std::string> keys = {"a", "b", "c", "\\u0061", "a b", "\\\"", "\xC3\xA9", ""};
   const std::string blank = random() % 4 == 0 ? " \n" : "";
   const std::size_t kind = random() % 4;
@@ -109,7 +120,8 @@ std::string merge_by_the_book(std::optional<json::Node> target, json::Node patch
     const auto old = object ? target->member(key) : std::nullopt;
     const auto change = patch.member(key);
     if (change && change->kind() == json::Kind::null) continue;
-    out += (out.empty() ? "" : ",") + json::quote(key) + ":" + (change ? merge_by_the_book(old, *change) : canonical(*old));
+    out += (out.empty() ? "" : ",") + json::quote(key) + ":" +
+           (change ? merge_by_the_book(old, *change) : canonical(*old));
   }
   return "{" + out + "}";
 }
@@ -117,9 +129,10 @@ std::string merge_by_the_book(std::optional<json::Node> target, json::Node patch
 }  // namespace
 
 TEST_CASE("valid JSON passes") {
-  for (const char* good : {"null", "true", "0", "-0", "1.5e-10", "1E+5", "\"\"", "\"\\/\\b\\f\\n\\r\\t\\\"\\\\\"", "[]", "{}",
-                           "[1, [2, {\"a\": []}]]", "\"\xF0\x9F\x8D\xB5\"", "\"\\ud83c\\udf75\"", "1e308", "1e-400", "5e-324",
-                           "123456789012345678901234567890", "\"\x7f\"", "1.7976931348623157e308"}) {
+  for (const char* good :
+       {"null", "true", "0", "-0", "1.5e-10", "1E+5", "\"\"", "\"\\/\\b\\f\\n\\r\\t\\\"\\\\\"", "[]", "{}",
+        "[1, [2, {\"a\": []}]]", "\"\xF0\x9F\x8D\xB5\"", "\"\\ud83c\\udf75\"", "1e308", "1e-400", "5e-324",
+        "123456789012345678901234567890", "\"\x7f\"", "1.7976931348623157e308"}) {
     CAPTURE(good);
     CHECK(passes(good));
     CHECK(passes(std::string(" \t\r\n") + good + " \n"));
@@ -127,19 +140,58 @@ TEST_CASE("valid JSON passes") {
 }
 
 TEST_CASE("invalid JSON is refused") {
-  for (const std::string& bad :
-       {std::string("nul"), std::string("True"), std::string("01"), std::string("-"), std::string("+1"), std::string("1."),
-        std::string(".5"), std::string("1e"), std::string("0x1"), std::string("NaN"), std::string("Infinity"),
-        std::string("-Infinity"), std::string("'a'"), std::string("\"a"), std::string("\"\\x\""), std::string("\"\\u12\""),
-        std::string("\"\\u12g4\""), std::string("\"\n\""), std::string("\"\t\""), std::string("[1,]"), std::string("[1 2]"),
-        std::string("[1"), std::string("{\"a\":1,}"), std::string("{a:1}"), std::string("{\"a\" 1}"), std::string("{\"a\"}"),
-        std::string("1 2"), std::string("// c\n1"), std::string("/* c */1"), std::string("1e400"), std::string("-1e400"),
-        "1" + std::string(309, '0'), std::string("1e99999999999"), std::string("\"\\u0000\""), std::string("\"a\\u0000b\""),
-        std::string("{\"\\u0000\":1}"), std::string("\"\\ud800\""), std::string("\"\\ud800a\""), std::string("\"\\udc00\""),
-        std::string("\"\\ud800\\u0041\""), std::string("\"\\udf75\\ud83c\""), std::string("\"\\ud83c\\ud83c\""),
-        std::string("\"\0\"", 3), std::string("1\0", 2), std::string("\"\xff\""), std::string("\"\xC3\""),
-        std::string("\"\xC0\xAF\""), std::string("\"\xED\xA0\x80\""), std::string("\"\xF4\x90\x80\x80\""), std::string("\xff"),
-        std::string("]"), std::string("{]")}) {
+  for (const std::string& bad : {std::string("nul"),
+                                 std::string("True"),
+                                 std::string("01"),
+                                 std::string("-"),
+                                 std::string("+1"),
+                                 std::string("1."),
+                                 std::string(".5"),
+                                 std::string("1e"),
+                                 std::string("0x1"),
+                                 std::string("NaN"),
+                                 std::string("Infinity"),
+                                 std::string("-Infinity"),
+                                 std::string("'a'"),
+                                 std::string("\"a"),
+                                 std::string("\"\\x\""),
+                                 std::string("\"\\u12\""),
+                                 std::string("\"\\u12g4\""),
+                                 std::string("\"\n\""),
+                                 std::string("\"\t\""),
+                                 std::string("[1,]"),
+                                 std::string("[1 2]"),
+                                 std::string("[1"),
+                                 std::string("{\"a\":1,}"),
+                                 std::string("{a:1}"),
+                                 std::string("{\"a\" 1}"),
+                                 std::string("{\"a\"}"),
+                                 std::string("1 2"),
+                                 std::string("// c\n1"),
+                                 std::string("/* c */1"),
+                                 std::string("1e400"),
+                                 std::string("-1e400"),
+                                 "1" + std::string(309, '0'),
+                                 std::string("1e99999999999"),
+                                 std::string("\"\\u0000\""),
+                                 std::string("\"a\\u0000b\""),
+                                 std::string("{\"\\u0000\":1}"),
+                                 std::string("\"\\ud800\""),
+                                 std::string("\"\\ud800a\""),
+                                 std::string("\"\\udc00\""),
+                                 std::string("\"\\ud800\\u0041\""),
+                                 std::string("\"\\udf75\\ud83c\""),
+                                 std::string("\"\\ud83c\\ud83c\""),
+                                 std::string("\"\0\"", 3),
+                                 std::string("1\0", 2),
+                                 std::string("\"\xff\""),
+                                 std::string("\"\xC3\""),
+                                 std::string("\"\xC0\xAF\""),
+                                 std::string("\"\xED\xA0\x80\""),
+                                 std::string("\"\xF4\x90\x80\x80\""),
+                                 std::string("\xff"),
+                                 std::string("]"),
+                                 std::string("{]")}) {
     CAPTURE(bad);
     CHECK_FALSE(passes(bad));
   }
@@ -206,7 +258,8 @@ TEST_CASE("numbers are exact to 64 bits, and the nearest double beyond") {
 }
 
 TEST_CASE("a document is walked by kind, index and name") {
-  const auto document = json::Document::parse(R"({"a": [1, "x", null, true], "b": {"c": 2.5}, "a2": "é\n", "b": false})").value();
+  const auto document =
+      json::Document::parse(R"({"a": [1, "x", null, true], "b": {"c": 2.5}, "a2": "é\n", "b": false})").value();
   const json::Node root = document.root();
   REQUIRE(root.kind() == json::Kind::object);
   CHECK(root.size() == 4);
@@ -240,13 +293,16 @@ TEST_CASE("merge_patch: the examples of RFC 7396") {
   CHECK(merged(R"({"e":null})", R"({"a":1})") == R"({"e":null,"a":1})");
   CHECK(merged(R"({})", R"({"a":{"bb":{"ccc":null}}})") == R"({"a":{"bb":{}}})");
   // Section 3.
-  CHECK(merged(R"({"title":"Goodbye!","author":{"givenName":"John","familyName":"Doe"},"tags":["example","sample"],"content":"This will be unchanged"})",
-               R"({"title":"Hello!","phoneNumber":"+01-123-456-7890","author":{"familyName":null},"tags":["example"]})") ==
-        R"({"title":"Hello!","author":{"givenName":"John"},"tags":["example"],"content":"This will be unchanged","phoneNumber":"+01-123-456-7890"})");
+  CHECK(
+      merged(
+          R"({"title":"Goodbye!","author":{"givenName":"John","familyName":"Doe"},"tags":["example","sample"],"content":"This will be unchanged"})",
+          R"({"title":"Hello!","phoneNumber":"+01-123-456-7890","author":{"familyName":null},"tags":["example"]})") ==
+      R"({"title":"Hello!","author":{"givenName":"John"},"tags":["example"],"content":"This will be unchanged","phoneNumber":"+01-123-456-7890"})");
 }
 
 TEST_CASE("merge_patch leaves what it does not touch") {
-  CHECK(merged(R"({ "x": 1.0, "y": 1e5 , "z":123456789012345678901234567890, "w": [ 1.50 , {"q" : -0}]})", R"({"x2":0.10})") ==
+  CHECK(merged(R"({ "x": 1.0, "y": 1e5 , "z":123456789012345678901234567890, "w": [ 1.50 , {"q" : -0}]})",
+               R"({"x2":0.10})") ==
         R"({"x":1.0,"y":1e5,"z":123456789012345678901234567890,"w":[ 1.50 , {"q" : -0}],"x2":0.10})");
   CHECK(merged(R"({"a":1,"b":2,"a":3})", R"({"c":4})") == R"({"a":3,"b":2,"c":4})");
   CHECK(merged(R"({"a":1,"b":2,"a":3})", R"({"a":null})") == R"({"b":2})");
@@ -281,7 +337,8 @@ TEST_CASE("merge_patch agrees with the pseudocode of the RFC on random objects")
 }
 
 TEST_CASE("raw_member gives the bytes of a value") {
-  const std::string object = R"( { "a" : [1, "]}"] , "b":"x\"y", "c":{"b":1} ,"n": -1.50, "a\u0062": true, "b" : null } )";
+  const std::string object =
+      R"( { "a" : [1, "]}"] , "b":"x\"y", "c":{"b":1} ,"n": -1.50, "a\u0062": true, "b" : null } )";
   CHECK(json::raw_member(object, "a") == R"([1, "]}"])");
   CHECK(json::raw_member(object, "b") == "null");
   CHECK(json::raw_member(object, "c") == R"({"b":1})");
@@ -292,7 +349,8 @@ TEST_CASE("raw_member gives the bytes of a value") {
 }
 
 TEST_CASE("texts and numbers as JSON") {
-  CHECK(json::quote("a\"b\\c\n\t\r\b\f\x01\x1f\x7f\xC3\xA9") == "\"a\\\"b\\\\c\\n\\t\\r\\b\\f\\u0001\\u001f\x7f\xC3\xA9\"");
+  CHECK(json::quote("a\"b\\c\n\t\r\b\f\x01\x1f\x7f\xC3\xA9") ==
+        "\"a\\\"b\\\\c\\n\\t\\r\\b\\f\\u0001\\u001f\x7f\xC3\xA9\"");
   CHECK(json::to_json(Value()) == "null");
   CHECK(json::to_json(Value(true)) == "true");
   CHECK(json::to_json(Value(-3)) == "-3");
@@ -314,8 +372,15 @@ TEST_CASE("scanning finds what the tree finds") {
     const std::string text = random_object(random);
     CAPTURE(text);
     const auto document = json::Document::parse(text).value();
-    for (const std::vector<std::string>& keys :
-         {std::vector<std::string>{"a"}, {"b"}, {"\""}, {"a b"}, {"\xC3\xA9"}, {""}, {"a", "b"}, {"a", "a", "c"}, {"c", "\""}}) {
+    for (const std::vector<std::string>& keys : {std::vector<std::string>{"a"},
+                                                 {"b"},
+                                                 {"\""},
+                                                 {"a b"},
+                                                 {"\xC3\xA9"},
+                                                 {""},
+                                                 {"a", "b"},
+                                                 {"a", "a", "c"},
+                                                 {"c", "\""}}) {
       std::optional<json::Node> node = document.root();
       for (const std::string& key : keys) {
         node = node && node->kind() == json::Kind::object ? node->member(key) : std::nullopt;
@@ -336,15 +401,17 @@ TEST_CASE("random bytes never crash any reader, and what passes is read alike by
   const unsigned seed = std::random_device{}();
   MESSAGE("seed ", seed);
   std::mt19937_64 random(seed);
-  const std::string_view pieces[] = {"{", "}", "[", "]", "\"", ":", ",", "\\", "\\u", "d800", "0000", "a", "1", "-", "e", ".",
-                                     " ", "null", "true", "\xC3", "\xA9", "\xff", "\\\"", "\"a\":"};
+  const std::string_view pieces[] = {"{",   "}",    "[",    "]",    "\"",   ":",    ",",    "\\",
+                                     "\\u", "d800", "0000", "a",    "1",    "-",    "e",    ".",
+                                     " ",   "null", "true", "\xC3", "\xA9", "\xff", "\\\"", "\"a\":"};
   int good = 0;
   for (int i = 0; i < 60'000; ++i) {
     std::string text;
     if (i % 3 == 0) {
       text = random_object(random);
       for (std::size_t changes = random() % 3; changes > 0; --changes) {
-        text[random() % text.size()] = i % 2 == 0 ? pieces[random() % std::size(pieces)].front() : static_cast<char>(random());
+        text[random() % text.size()] =
+            i % 2 == 0 ? pieces[random() % std::size(pieces)].front() : static_cast<char>(random());
       }
     } else {
       for (std::size_t n = random() % 16; n > 0; --n) text += pieces[random() % std::size(pieces)];
@@ -377,7 +444,8 @@ TEST_CASE("UTF-8: each code point passes, each wrong form does not") {
     } else if (point < 0x800) {
       text = {static_cast<char>(0xC0 | point >> 6), static_cast<char>(0x80 | (point & 63))};
     } else if (point < 0x10000) {
-      text = {static_cast<char>(0xE0 | point >> 12), static_cast<char>(0x80 | (point >> 6 & 63)), static_cast<char>(0x80 | (point & 63))};
+      text = {static_cast<char>(0xE0 | point >> 12), static_cast<char>(0x80 | (point >> 6 & 63)),
+              static_cast<char>(0x80 | (point & 63))};
     } else {
       text = {static_cast<char>(0xF0 | point >> 18), static_cast<char>(0x80 | (point >> 12 & 63)),
               static_cast<char>(0x80 | (point >> 6 & 63)), static_cast<char>(0x80 | (point & 63))};
@@ -387,8 +455,9 @@ TEST_CASE("UTF-8: each code point passes, each wrong form does not") {
     if (text.size() > 1) REQUIRE_FALSE(valid_text(text.substr(0, text.size() - 1)));
     if (text.size() > 1) REQUIRE_FALSE(valid_text(text.substr(1)));
   }
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF",
-                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE", "\xC3(", "\xE2\x82(", "\xF0\x9F\x8D("}) {
+  for (const char* bad :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE", "\xC3(", "\xE2\x82(", "\xF0\x9F\x8D("}) {
     CHECK_FALSE(valid_utf8(bad));
   }
   CHECK(valid_utf8(std::string_view("a\0b", 3)));

@@ -55,8 +55,9 @@ void append_point(std::uint32_t point, std::string& out) {
 
 std::uint32_t random_point(std::mt19937_64& random) {
   static constexpr std::pair<std::uint32_t, std::uint32_t> ranges[] = {
-      {0x20, 0x7E}, {0x61, 0x7A}, {0x80, 0x24F}, {0x300, 0x36F}, {0x370, 0x5FF}, {0x900, 0x97F}, {0xE00, 0xE7F}, {0x1100, 0x11FF},
-      {0x2000, 0x206F}, {0x3040, 0x30FF}, {0x4E00, 0x4E80}, {0xAC00, 0xAC80}, {0xFB00, 0xFB4F}, {0xFF00, 0xFFEF}, {0x1F300, 0x1F400}};
+      {0x20, 0x7E},     {0x61, 0x7A},     {0x80, 0x24F},    {0x300, 0x36F},   {0x370, 0x5FF},
+      {0x900, 0x97F},   {0xE00, 0xE7F},   {0x1100, 0x11FF}, {0x2000, 0x206F}, {0x3040, 0x30FF},
+      {0x4E00, 0x4E80}, {0xAC00, 0xAC80}, {0xFB00, 0xFB4F}, {0xFF00, 0xFFEF}, {0x1F300, 0x1F400}};
   const auto [first, last] = ranges[random() % std::size(ranges)];
   return first + static_cast<std::uint32_t>(random() % (last - first + 1));
 }
@@ -76,7 +77,8 @@ std::string field_words(const TextFields& fields, std::string_view payload) {
 TEST_CASE("English text: case, stems, punctuation") {
   CHECK(words("") == "");
   CHECK(words(" .,;!? \n\t") == "");
-  CHECK(words("Ada LIKES running; dogs, and the hopes of a connection.") == "ada like run dog and the hope of a connect");
+  CHECK(words("Ada LIKES running; dogs, and the hopes of a connection.") ==
+        "ada like run dog and the hope of a connect");
   CHECK(words("foo_bar-baz/qux (v2) 3.14 C++ a@b.org") == "foo bar baz qux v2 3 14 c a b org");
   CHECK(words("2024-05-01T10:00") == "2024 05 01t10 00");
   CHECK(words("generation Generations GENERATE") == "generat generat generat");
@@ -86,7 +88,8 @@ TEST_CASE("apostrophes: clitics go, other parts join") {
   CHECK(words("Ada's dogs' dog's") == "ada dog dog");
   CHECK(words("don't can't o'brien O'Brien's rock'n'roll") == "dont cant obrien obrien rocknrol");
   CHECK(words("we'll they've I'm you're she'd") == "we they i you she");
-  CHECK(words("we\xE2\x80\x99ll don\xE2\x80\x99t Ada\xE2\x80\x99s dogs\xE2\x80\x99 l\xE2\x80\x99\xC3\xA9t\xC3\xA9") == "we dont ada dog lete");
+  CHECK(words("we\xE2\x80\x99ll don\xE2\x80\x99t Ada\xE2\x80\x99s dogs\xE2\x80\x99 l\xE2\x80\x99\xC3\xA9t\xC3\xA9") ==
+        "we dont ada dog lete");
   CHECK(words("l'\xC3\xA9t\xC3\xA9") == "lete");
   CHECK(words("'quoted' ''double'' '") == "quot doubl");
   CHECK(words("\xE2\x80\x98quoted\xE2\x80\x99") == "quot");
@@ -94,21 +97,28 @@ TEST_CASE("apostrophes: clitics go, other parts join") {
 
 TEST_CASE("accents and forms of Unicode do not matter") {
   CHECK(words("caf\xC3\xA9 cafe\xCC\x81 CAF\xC3\x89 cafe") == "cafe cafe cafe cafe");
-  CHECK(words("stra\xC3\x9F" "e STRASSE") == "strass strass");
-  CHECK(words("\xEF\xBC\xA6\xEF\xBD\x95\xEF\xBD\x8C\xEF\xBD\x8C \xEF\xAC\x81sh") == "full fish");         // full width, ligature
+  CHECK(words("stra\xC3\x9F"
+              "e STRASSE") == "strass strass");
+  CHECK(words("\xEF\xBC\xA6\xEF\xBD\x95\xEF\xBD\x8C\xEF\xBD\x8C \xEF\xAC\x81sh") ==
+        "full fish");  // full width, ligature
   CHECK(words("\xC4\xB0stanbul") == "istanbul");
-  CHECK(words("\xCE\xA3\xCE\xAF\xCF\x83\xCF\x85\xCF\x86\xCE\xBF\xCF\x82") == words("\xCF\x83\xCE\xB9\xCF\x83\xCF\x85\xCF\x86\xCE\xBF\xCF\x83"));  // Greek, final sigma
-  CHECK(words("\xD0\x9F\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82") == "\xD0\xBF\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82");
+  CHECK(words("\xCE\xA3\xCE\xAF\xCF\x83\xCF\x85\xCF\x86\xCE\xBF\xCF\x82") ==
+        words("\xCF\x83\xCE\xB9\xCF\x83\xCF\x85\xCF\x86\xCE\xBF\xCF\x83"));  // Greek, final sigma
+  CHECK(words("\xD0\x9F\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82") ==
+        "\xD0\xBF\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82");
   CHECK(words("co\xC2\xADop") == "coop");  // soft hyphen
   CHECK(words("na\xC3\xAFve") == words("naive"));
-  CHECK(words("\xD7\xA9\xD6\xB8\xD7\x9C\xD7\x95\xD7\x9D") == "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D");  // Hebrew without points
+  CHECK(words("\xD7\xA9\xD6\xB8\xD7\x9C\xD7\x95\xD7\x9D") ==
+        "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D");  // Hebrew without points
 }
 
 TEST_CASE("scripts without blanks: a character is a word; others keep their vowel signs") {
   CHECK(words("\xE6\x9D\xB1\xE4\xBA\xAC\xE3\x81\x8C") == "\xE6\x9D\xB1 \xE4\xBA\xAC \xE3\x81\x8C");
   CHECK(words("\xEF\xBD\xB6\xEF\xBE\x9E") == "\xE3\x82\xAC");  // half-width ka + voice mark = ga
-  CHECK(words("GPT\xE6\xA8\xA1\xE5\x9E\x8B" "4") == "gpt \xE6\xA8\xA1 \xE5\x9E\x8B 4");
-  CHECK(words("\xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4 \xEC\x82\xAC\xEC\x9A\xA9") == "\xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4 \xEC\x82\xAC\xEC\x9A\xA9");  // Hangul by blanks
+  CHECK(words("GPT\xE6\xA8\xA1\xE5\x9E\x8B"
+              "4") == "gpt \xE6\xA8\xA1 \xE5\x9E\x8B 4");
+  CHECK(words("\xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4 \xEC\x82\xAC\xEC\x9A\xA9") ==
+        "\xED\x95\x9C\xEA\xB5\xAD\xEC\x96\xB4 \xEC\x82\xAC\xEC\x9A\xA9");  // Hangul by blanks
   CHECK(words("\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80") ==
         "\xE0\xA4\xB9\xE0\xA4\xBF\xE0\xA4\xA8\xE0\xA5\x8D\xE0\xA4\xA6\xE0\xA5\x80");  // Hindi
   CHECK(words("\xF0\x9F\x8D\xB5 tea \xF0\x9F\x8D\xB5") == "tea");
@@ -130,7 +140,9 @@ TEST_CASE("long runs are cut at a character") {
 
 TEST_CASE("the same word gives the same stem from and past the cache, and in every thread") {
   std::string text;
-  for (int i = 0; i < 20'000; ++i) text += "word" + std::string(1, static_cast<char>('a' + i % 26)) + std::string(1, static_cast<char>('a' + i / 26 % 26)) + "ings ";
+  for (int i = 0; i < 20'000; ++i)
+    text += "word" + std::string(1, static_cast<char>('a' + i % 26)) +
+            std::string(1, static_cast<char>('a' + i / 26 % 26)) + "ings ";
   const std::string once = words(text);
   CHECK(words(text) == once);
   std::vector<std::string> others(3);
@@ -143,7 +155,8 @@ TEST_CASE("the same word gives the same stem from and past the cache, and in eve
   }
   for (std::thread& thread : threads) thread.join();
   for (const std::string& other : others) CHECK(other == once);
-  CHECK(words("antidisestablishmentarianisms antidisestablishmentarianism") == "antidisestablishmentarian antidisestablishmentarian");
+  CHECK(words("antidisestablishmentarianisms antidisestablishmentarianism") ==
+        "antidisestablishmentarian antidisestablishmentarian");
 }
 
 TEST_CASE("random text: the normal forms agree, and words are clean") {
@@ -177,7 +190,8 @@ TEST_CASE("random bytes never crash") {
     std::uint32_t count = 0;
     append_words({exact.data(), exact.size()}, out, count);
     CHECK(query_terms(text).size() <= limits::query_terms);
-    if (const auto fields = TextFields::parse(text)) CHECK(TextFields::parse(fields->describe())->describe() == fields->describe());
+    if (const auto fields = TextFields::parse(text))
+      CHECK(TextFields::parse(fields->describe())->describe() == fields->describe());
     static_cast<void>(TextFields::standard().keywords(text));
   }
 }
@@ -202,9 +216,11 @@ TEST_CASE("fields: columns by weight, the heaviest first") {
   const TextFields standard = TextFields::standard();
   CHECK(standard.weights() == std::array<double, 4>{1, 0.3, 0, 0});
   CHECK(standard.describe() == "text=1 content=1 summary=1 title=1 context=0.3");
-  CHECK(field_words(standard, R"({"context": "morning walk", "text": "Green tea", "title": "Tea", "other": "ignored"})") ==
+  CHECK(field_words(standard,
+                    R"({"context": "morning walk", "text": "Green tea", "title": "Tea", "other": "ignored"})") ==
         "green tea tea(3)|morn walk(2)|(0)|(0)");
-  CHECK(field_words(standard, R"({"text": ["one cup", 2, null, ["x"], "two cups"]})") == "one cup two cup(4)|(0)|(0)|(0)");
+  CHECK(field_words(standard, R"({"text": ["one cup", 2, null, ["x"], "two cups"]})") ==
+        "one cup two cup(4)|(0)|(0)|(0)");
   CHECK(field_words(standard, R"({"text": "caf\u00e9\nbar", "text": "last \"one\""})") == "last one(2)|(0)|(0)|(0)");
   CHECK(field_words(standard, R"({"text": ""})") == "(0)|(0)|(0)|(0)");
 
@@ -216,7 +232,8 @@ TEST_CASE("fields: columns by weight, the heaviest first") {
 
 TEST_CASE("a payload without the fields gives all its texts") {
   const TextFields standard = TextFields::standard();
-  CHECK(field_words(standard, R"({"name": "Ada", "deep": {"list": ["green tea", {"x": "cup"}], "n": 5}, "flag": true})") ==
+  CHECK(field_words(standard,
+                    R"({"name": "Ada", "deep": {"list": ["green tea", {"x": "cup"}], "n": 5}, "flag": true})") ==
         "ada green tea cup(4)|(0)|(0)|(0)");
   CHECK(field_words(standard, R"({"text": 5, "name": "Ada"})") == "ada(1)|(0)|(0)|(0)");
   CHECK(field_words(standard, R"({"text": [], "name": "Ada"})") == "ada(1)|(0)|(0)|(0)");
@@ -230,9 +247,10 @@ TEST_CASE("a payload without the fields gives all its texts") {
 }
 
 TEST_CASE("fields are described in one line, and read back") {
-  for (const std::vector<TextField>& fields :
-       {std::vector<TextField>{}, {{"a", 1}}, {{"a b", 0.1}, {"c=d", 0.25}, {"e%20", 100}, {"f\\.g.h", 1e-9}},
-        {{"\xC3\xA9\n", 1.0 / 3}, {"\\$type", 1.0 / 3}}}) {
+  for (const std::vector<TextField>& fields : {std::vector<TextField>{},
+                                               {{"a", 1}},
+                                               {{"a b", 0.1}, {"c=d", 0.25}, {"e%20", 100}, {"f\\.g.h", 1e-9}},
+                                               {{"\xC3\xA9\n", 1.0 / 3}, {"\\$type", 1.0 / 3}}}) {
     const auto made = TextFields::make(fields);
     REQUIRE(made);
     const std::string line = made->describe();
@@ -243,7 +261,8 @@ TEST_CASE("fields are described in one line, and read back") {
     CHECK(again->describe() == line);
     CHECK(again->weights() == made->weights());
   }
-  for (const char* bad : {"a", "a=", "=1", "a=x", "a=1 b", "a=1x", "a%2=1", "a%zz=1", "a=0", "a=1 a=1", "a=1  b=1", "$type=1"}) {
+  for (const char* bad :
+       {"a", "a=", "=1", "a=x", "a=1 b", "a=1x", "a%2=1", "a%zz=1", "a=0", "a=1 a=1", "a=1  b=1", "$type=1"}) {
     CAPTURE(bad);
     REQUIRE_FALSE(TextFields::parse(bad));
     CHECK(TextFields::parse(bad).error().code == Errc::corruption);
@@ -255,7 +274,8 @@ TEST_CASE("bad fields are refused") {
     const auto made = TextFields::make(fields);
     return made ? std::string() : made.error().message;
   };
-  for (const double weight : {0.0, -1.0, 100.1, std::nan(""), HUGE_VAL}) CHECK(message({{"a", weight}}).find("weight") != std::string::npos);
+  for (const double weight : {0.0, -1.0, 100.1, std::nan(""), HUGE_VAL})
+    CHECK(message({{"a", weight}}).find("weight") != std::string::npos);
   CHECK(message({{"a", 100}}).empty());
   CHECK(message({{"", 1}}) != "");
   CHECK(message({{"a..b", 1}}).find("a..b") != std::string::npos);
