@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <unordered_set>
@@ -166,23 +167,39 @@ bool is_word_category(utf8proc_category_t category) noexcept {
 }
 bool is_apostrophe(std::int32_t point) noexcept { return point == '\'' || point == 0x2019 || point == 0x02BC; }
 
-// NFKC with case folded, ignorable characters and accents dropped.
-void fold(std::string_view region, std::vector<utf8proc_int32_t>& points) {
-  constexpr auto options =
-      static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+// NFKD, ordered, without the characters that Unicode says to ignore; empty if the text is not UTF-8.
+std::vector<utf8proc_int32_t> decomposed(std::string_view region) {
+  constexpr auto options = static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_IGNORE);
   const auto* const bytes = reinterpret_cast<const utf8proc_uint8_t*>(region.data());
   const auto size = static_cast<utf8proc_ssize_t>(region.size());
-  points.resize(region.size() + 16);
+  std::vector<utf8proc_int32_t> points(region.size() + 16);
   utf8proc_ssize_t length =
       utf8proc_decompose(bytes, size, points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
   if (length > static_cast<utf8proc_ssize_t>(points.size())) {
     points.resize(static_cast<std::size_t>(length));
     length = utf8proc_decompose(bytes, size, points.data(), length, options);
   }
-  points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));  // < 0: not UTF-8
-  points.erase(std::remove_if(points.begin(), points.end(), is_accent), points.end());
-  length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), UTF8PROC_COMPOSE);
   points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));
+  return points;
+}
+
+// NFKC with accents dropped and case folded. Accents go first: folding turns one of them, the iota below a Greek
+// vowel, into a letter, which no longer sorts among the marks around it.
+std::vector<utf8proc_int32_t> folded(std::string_view region) {
+  constexpr auto options = static_cast<utf8proc_option_t>(UTF8PROC_CASEFOLD | UTF8PROC_DECOMPOSE);
+  std::vector<utf8proc_int32_t> points;
+  points.reserve(region.size());
+  int boundary = 0;
+  for (const utf8proc_int32_t point : decomposed(region)) {
+    if (is_accent(point)) continue;
+    utf8proc_int32_t parts[8];
+    const utf8proc_ssize_t n = utf8proc_decompose_char(point, parts, std::size(parts), options, &boundary);
+    points.insert(points.end(), parts, parts + std::clamp<utf8proc_ssize_t>(n, 0, std::size(parts)));
+  }
+  const utf8proc_ssize_t length =
+      utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), UTF8PROC_COMPOSE);
+  points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));
+  return points;
 }
 
 void append_point(std::int32_t point, std::string& out) {
@@ -193,8 +210,6 @@ void append_point(std::int32_t point, std::string& out) {
 
 // The words of a part of the text that holds more than ASCII.
 void add_folded(std::string_view region, Words& words) {
-  std::vector<utf8proc_int32_t> points;
-  fold(region, points);
   std::string token;
   bool alone = false;  // the token is one character of a script without blanks
   const auto finish = [&] {
@@ -203,7 +218,7 @@ void add_folded(std::string_view region, Words& words) {
     token.clear();
     alone = false;
   };
-  for (const utf8proc_int32_t point : points) {
+  for (const utf8proc_int32_t point : folded(region)) {
     const utf8proc_category_t category = utf8proc_category(point);
     if (is_apostrophe(point) && !token.empty() && !alone && token.back() != '\'') {
       token.push_back('\'');

@@ -103,14 +103,14 @@ std::optional<Time> read_time(std::string_view text) {
 }  // namespace
 
 std::string to_string(Time time) {
-  using namespace std::chrono;
   const std::int64_t count = time.time_since_epoch().count();
   std::int64_t in_day = count % microseconds_in_day;
   if (in_day < 0) in_day += microseconds_in_day;
   const std::int64_t day_number = count / microseconds_in_day - (count % microseconds_in_day < 0 ? 1 : 0);
   // <chrono> counts years in 16 bits; a Time reaches further. The calendar repeats every 400 years.
   const std::int64_t cycles = day_number / days_in_400_years - (day_number % days_in_400_years < 0 ? 1 : 0);
-  const year_month_day date{sys_days(days(day_number - cycles * days_in_400_years))};
+  const std::chrono::year_month_day date{
+      std::chrono::sys_days(std::chrono::days(day_number - cycles * days_in_400_years))};
   const std::int64_t year = int(date.year()) + 400 * cycles;
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", year, unsigned(date.month()), unsigned(date.day()),
                      in_day / 3'600'000'000, in_day / 60'000'000 % 60, in_day / 1'000'000 % 60, in_day % 1'000'000);
