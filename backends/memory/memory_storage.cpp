@@ -527,6 +527,19 @@ SpaceRecord recount(const SpaceData& data) {
   return record;
 }
 
+// What is being caught, as an error.
+Error thrown(std::string_view by) {
+  try {
+    throw;
+  } catch (const Exception& failure) {
+    return failure.error();
+  } catch (const std::exception& failure) {
+    return {Errc::io, fmt::format("{}: {}", by, failure.what())};
+  } catch (...) {
+    return {Errc::io, fmt::format("{}: an unknown exception", by)};
+  }
+}
+
 class MemoryStorage final : public Storage {
  public:
   Result<void> apply(std::span<WriteStep> steps) override try {
@@ -535,8 +548,8 @@ class MemoryStorage final : public Storage {
     for (WriteStep& step : steps) step.outcome = run(step, next);
     publish(std::move(next));
     return {};
-  } catch (const std::exception& failure) {
-    return Error{Errc::io, fmt::format("apply: {}", failure.what())};
+  } catch (...) {
+    return thrown("apply");
   }
 
   Result<std::unique_ptr<ReadView>> read(const Space& space) override {
@@ -606,8 +619,8 @@ class MemoryStorage final : public Storage {
     if (!after) return std::move(after).error();
     state = std::move(*after);
     return {};
-  } catch (const std::exception& failure) {
-    return Error{Errc::io, fmt::format("a write step failed: {}", failure.what())};
+  } catch (...) {
+    return thrown("a step of a write");
   }
 
   // One sentence for each space whose counters are wrong; `mend` puts them right.

@@ -58,7 +58,7 @@ class Run {
 
   void write(WriteTransaction& transaction) {
     Writer writer(transaction, model_, some_space());
-    for (std::uint64_t n = 1 + random_.below(6); n > 0; --n) write_one(writer);
+    for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) write_one(writer);
     if (random_.one_in(50)) writer.check_reads();
     if (random_.one_in(300)) writer.erase_space();
   }
