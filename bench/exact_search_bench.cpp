@@ -45,11 +45,12 @@ class Corpus {
     space_.dimension = dimension;
     space_.sequence = count;
     std::vector<fractal::VectorChange> changes;
-    for (std::size_t i = 0; i < count; ++i) changes.push_back({id(i), i + 1, {vectors_.data() + i * dimension, dimension}});
+    for (std::size_t i = 0; i < count; ++i)
+      changes.push_back({id(i), i + 1, {vectors_.data() + i * dimension, dimension}});
     if (!index_->apply(space_, 0, changes)) std::abort();
 
     codes_bytes_ = (count * dimension + 1023) / 1024 * 1024;
-    codes_.reset(static_cast<std::uint8_t*>(::operator new(codes_bytes_, std::align_val_t{64})));
+    codes_.reset(static_cast<std::uint8_t*>(::operator new (codes_bytes_, std::align_val_t{64})));
     for (std::size_t i = 0; i < codes_bytes_; ++i) codes_.get()[i] = static_cast<std::uint8_t>(random());
   }
 
@@ -112,7 +113,7 @@ class Corpus {
   }
 
   struct Free {
-    void operator()(std::uint8_t* block) const { ::operator delete(block, std::align_val_t{64}); }
+    void operator()(std::uint8_t* block) const { ::operator delete (block, std::align_val_t{64}); }
   };
   std::normal_distribution<float> normal_;
   std::size_t count_;

@@ -31,8 +31,7 @@ class Tail {
   Slot next() {
     if (chunks_->empty() || used_ == chunks_->back()->capacity) {
       if (!grown_) chunks_ = grown_ = std::make_shared<Chunks>(*chunks_);
-      grown_->push_back(
-          std::make_shared<VectorChunk>(VectorChunk::good_capacity(rows_, dimension_), dimension_));
+      grown_->push_back(std::make_shared<VectorChunk>(VectorChunk::good_capacity(rows_, dimension_), dimension_));
       used_ = 0;
       bytes_added_ += sizeof(VectorChunk) + sizeof(chunks_->back()) + chunks_->back()->bytes();
     }
@@ -164,8 +163,8 @@ class FlatSpace {
     }
     const double square = kernels::dot(change.vector.data(), change.vector.data(), change.vector.size());
     if (!std::isfinite(square) || (metric == Metric::cosine && square == 0)) {
-      return make_error(Errc::corruption, "vector index: the vector of memory {} is not finite, or zero where cosines count",
-                        change.id);
+      return make_error(Errc::corruption,
+                        "vector index: the vector of memory {} is not finite, or zero where cosines count", change.id);
     }
     slot = tail.next();
     tail.chunk(slot).write(row_of(slot), change.id, change.sequence, change.vector, square, metric);
@@ -178,9 +177,7 @@ class FlatSpace {
     const std::unique_lock publishing(view_mutex_);
     slots_.reserve(slots_.size() + staged.entries.size());  // the last thing that may fail
     staged.entries.each([this](MemoryId id, const Staged::Entry& entry) {
-      if (const Slot* slot = slots_.find(id)) {
-        (*view_.chunks)[chunk_of(*slot)]->kill(row_of(*slot), entry.first);
-      }
+      if (const Slot* slot = slots_.find(id)) { (*view_.chunks)[chunk_of(*slot)]->kill(row_of(*slot), entry.first); }
       if (entry.alive) {
         slots_[id] = entry.slot;
       } else {
@@ -245,18 +242,15 @@ class FlatSpace {
   mutable std::shared_mutex view_mutex_;
   // Changed with both locks held, so either is enough to read them.
   FlatView view_;
-  IdTable<Slot> slots_;   // of the living rows
-  std::size_t used_ = 0;  // rows in the last chunk
+  IdTable<Slot> slots_;    // of the living rows
+  std::size_t used_ = 0;   // rows in the last chunk
   std::size_t bytes_ = 0;  // of the chunks
 };
 
-template <class Call>
-auto reporting_no_memory(const Call& call) -> decltype(call()) {
+template <class Call> auto reporting_no_memory(const Call& call) -> decltype(call()) {
   try {
     return call();
-  } catch (const std::bad_alloc&) {
-    return make_error(Errc::unavailable, "vector index: out of memory");
-  }
+  } catch (const std::bad_alloc&) { return make_error(Errc::unavailable, "vector index: out of memory"); }
 }
 
 class FlatIndex final : public VectorIndex {
@@ -270,8 +264,9 @@ class FlatIndex final : public VectorIndex {
   }
 
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override {
-    return reporting_no_memory(
-        [&]() -> Result<void> { return to.sequence == 0 ? Result<void>() : find_or_add(to.number)->catch_up(to, pull); });
+    return reporting_no_memory([&]() -> Result<void> {
+      return to.sequence == 0 ? Result<void>() : find_or_add(to.number)->catch_up(to, pull);
+    });
   }
 
   Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {

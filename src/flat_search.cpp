@@ -21,6 +21,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -125,7 +126,7 @@ class Gate {
   const std::vector<MemoryId>* allowed_;
   std::span<const MemoryId> excluded_;
   MemoryId first_ = 0;
-  std::vector<std::uint64_t> bits_;  // of the allowed ids, from first_ on
+  std::vector<std::uint64_t> bits_;                    // of the allowed ids, from first_ on
   std::array<std::uint64_t, hint_bits / 64> hints_{};  // most ids that are not excluded have no bit here
 };
 
@@ -137,16 +138,17 @@ struct Candidate {
 // The codes of a query and the terms of its bounds.
 class CodedQuery {
  public:
-  CodedQuery(std::span<const float> vector, Metric metric, double square) : metric_(metric) {
-    length_ = std::sqrt(square);
+  // `codes`: room for limits::dimension, aligned to kernels::code_block; it must outlive this.
+  CodedQuery(std::span<const float> vector, Metric metric, double square, std::int8_t* codes)
+      : metric_(metric), length_(std::sqrt(square)) {
     usable_ = metric == Metric::l2 ? length_ <= longest_coded(metric) : length_ > 0;
     if (!usable_) return;
     const double factor = metric == Metric::l2 ? 1 : 1 / length_;
-    const CodeTerms terms = encode(vector, factor, length_ * factor, codes_.data());
+    const CodeTerms terms = encode(vector, factor, length_ * factor, codes);
     const std::size_t stride = code_stride(vector.size());
     std::int32_t sum = 0;
-    for (std::size_t j = 0; j < stride; ++j) sum += codes_[j];
-    code_query_ = {codes_.data(), stride, 128 * sum};
+    for (std::size_t j = 0; j < stride; ++j) sum += codes[j];
+    code_query_ = {codes, stride, 128 * sum};
     constexpr float up = 1 + 0x1p-20F;
     bounds_.scale = terms.scale;
     bounds_.norm = terms.norm;
@@ -160,8 +162,6 @@ class CodedQuery {
       bounds_.constant = 1e-35F;
     }
   }
-  CodedQuery(const CodedQuery&) = delete;
-  CodedQuery& operator=(const CodedQuery&) = delete;
 
   bool usable() const { return usable_; }  // else every row must be compared
   const kernels::CodeQuery& codes() const { return code_query_; }
@@ -178,22 +178,29 @@ class CodedQuery {
 
  private:
   Metric metric_;
-  double length_ = 0;
+  double length_;
   bool usable_ = false;
   kernels::CodeQuery code_query_;
   kernels::QueryTerms bounds_;
-  alignas(kernels::code_block) std::array<std::int8_t, limits::dimension> codes_;
 };
 
-// Working memory of a thread, kept between searches unless it grew large.
+constexpr std::size_t block = kernels::bound_rows;
+
+// Working memory of a thread, kept between searches; what grew large is given back.
 struct Workspace {
   std::vector<Candidate> candidates;
   std::vector<float> lowers;
+  alignas(kernels::code_block) std::array<std::int8_t, limits::dimension> query_codes{};
+  // Of the rows of one block.
+  alignas(64) std::array<std::int32_t, block> dots{};
+  alignas(64) std::array<float, block> upper{}, lower{}, scales{}, norms{}, errors{};
+  std::array<std::uint32_t, block> places{};
+  std::array<std::uint32_t, block + 16> kept{};
 
   void reset() {
-    constexpr std::size_t kept = 1u << 14;
-    if (candidates.capacity() > kept) candidates = {};
-    if (lowers.capacity() > kept) lowers = {};
+    constexpr std::size_t most = 1u << 14;
+    if (candidates.capacity() > most) candidates = {};
+    if (lowers.capacity() > most) lowers = {};
     candidates.clear();
     lowers.clear();
   }
@@ -205,10 +212,10 @@ class Scanner {
       : view_(view),
         query_(query),
         scorer_(view.metric, query.vector),
-        coded_(query.vector, view.metric, scorer_.square()),
+        work_(workspace()),
+        coded_(query.vector, view.metric, scorer_.square(), work_.query_codes.data()),
         gate_(view, query),
-        k_(std::min(query.k, view.rows)),
-        work_(workspace()) {
+        k_(std::min(query.k, view.rows)) {
     work_.reset();
   }
 
@@ -226,52 +233,44 @@ class Scanner {
   }
 
  private:
-  static constexpr std::size_t block = kernels::bound_rows;
-
   static Workspace& workspace() {
-    thread_local Workspace work;
-    return work;
+    thread_local const auto work = std::make_unique<Workspace>();
+    return *work;
   }
   Result<void> check() const {
     return query_.control != nullptr ? check_control(*query_.control, "vector search") : Result<void>();
   }
 
   void scan(const VectorChunk& chunk, std::size_t c, std::size_t begin, std::size_t rows) {
-    std::array<std::uint32_t, block> places;
-    const std::size_t count = gate_.pass(chunk, begin, rows, places.data());
+    Workspace& w = work_;
+    const std::size_t count = gate_.pass(chunk, begin, rows, w.places.data());
     hits_.matched += count;
     if (count == 0 || k_ == 0) return;
     hits_.visited += count;
     const bool whole = count == rows;
-    const auto place = [&](std::size_t i) { return begin + (whole ? i : places[i]); };
+    const auto row = [&](std::size_t i) { return begin + (whole ? i : w.places[i]); };
     if (!coded_.usable()) {
-      for (std::size_t i = 0; i < count; ++i) work_.candidates.push_back({-lowest, slot_of(c, place(i))});
+      for (std::size_t i = 0; i < count; ++i) w.candidates.push_back({-lowest, slot_of(c, row(i))});
       return;
     }
-    alignas(64) std::array<std::int32_t, block> dots;
-    alignas(64) std::array<float, block> upper, lower;
-    std::array<std::uint32_t, block + 16> kept;
-    kernels::dot_codes(coded_.codes(), chunk.codes + begin * chunk.stride, whole ? nullptr : places.data(), count,
-                       dots.data());
+    kernels::dot_codes(coded_.codes(), chunk.codes + begin * chunk.stride, whole ? nullptr : w.places.data(), count,
+                       w.dots.data());
     kernels::RowTerms terms{chunk.scales + begin, chunk.norms + begin, chunk.errors + begin};
-    alignas(64) std::array<float, block> scales, norms, errors;
     if (!whole || count % 16 != 0) {  // rows behind the last may be in the writer's hands: not to be read
       for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t row = place(i);
-        scales[i] = chunk.scales[row];
-        norms[i] = chunk.norms[row];
-        errors[i] = chunk.errors[row];
+        w.scales[i] = chunk.scales[row(i)];
+        w.norms[i] = chunk.norms[row(i)];
+        w.errors[i] = chunk.errors[row(i)];
       }
-      for (std::size_t i = count; i % 16 != 0; ++i) dots[i] = 0, scales[i] = norms[i] = errors[i] = 0;
-      terms = {scales.data(), norms.data(), errors.data()};
+      terms = {w.scales.data(), w.norms.data(), w.errors.data()};
     }
-    const std::size_t found = kernels::bound_scores(coded_.bounds(), terms, dots.data(), count, threshold_,
-                                                    upper.data(), lower.data(), kept.data());
+    const std::size_t found = kernels::bound_scores(coded_.bounds(), terms, w.dots.data(), count, threshold_,
+                                                    w.upper.data(), w.lower.data(), w.kept.data());
     for (std::size_t i = 0; i < found; ++i) {
-      const std::uint32_t at = kept[i];
-      if (upper[at] < threshold_) continue;
-      work_.candidates.push_back({upper[at], slot_of(c, place(at))});
-      raise(lower[at]);
+      const std::uint32_t at = w.kept[i];
+      if (w.upper[at] < threshold_) continue;
+      w.candidates.push_back({w.upper[at], slot_of(c, row(at))});
+      raise(w.lower[at]);
     }
   }
 
@@ -313,10 +312,10 @@ class Scanner {
   const FlatView& view_;
   const VectorQuery& query_;
   VectorScorer scorer_;
+  Workspace& work_;
   CodedQuery coded_;
   Gate gate_;
   std::size_t k_;
-  Workspace& work_;
   float threshold_ = lowest;
   VectorHits hits_;
 };

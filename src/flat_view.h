@@ -33,10 +33,10 @@ struct FlatView {
   };
 
   std::shared_ptr<const Chunks> chunks = std::make_shared<Chunks>();
-  std::size_t rows = 0;          // published; each chunk is full before the next begins
-  std::size_t dimension = 0;     // 0: no row yet
+  std::size_t rows = 0;       // published; each chunk is full before the next begins
+  std::size_t dimension = 0;  // 0: no row yet
   Metric metric = Metric::cosine;
-  std::uint64_t changed = 0;     // sequence of the last change to a vector
+  std::uint64_t changed = 0;  // sequence of the last change to a vector
   // Rising; never empty. The last one ends with what is applied. Moments in between were skipped.
   boost::container::static_vector<Moments, 8> moments{Moments{}};
 

@@ -11,8 +11,7 @@
 
 namespace fractal {
 
-template <class Value>
-class IdTable {
+template <class Value> class IdTable {
  public:
   std::size_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return entries_.capacity() * sizeof(Entry); }
@@ -58,8 +57,7 @@ class IdTable {
     --size_;
   }
 
-  template <class Visit>
-  void each(const Visit& visit) const {
+  template <class Visit> void each(const Visit& visit) const {
     for (const Entry& entry : entries_) {
       if (entry.id != none) visit(entry.id, entry.value);
     }

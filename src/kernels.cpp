@@ -37,8 +37,8 @@ HWY_INLINE double sum_pairs(const float* HWY_RESTRICT left, const float* HWY_RES
   double total = hn::GetLane(hn::SumOfLanes(d, sum));
   const hn::CappedTag<double, 1> one;
   for (; i < n; ++i) {
-    const auto next = step(hn::Set(one, static_cast<double>(left[i])), hn::Set(one, static_cast<double>(right[i])),
-                           hn::Zero(one));
+    const auto next =
+        step(hn::Set(one, static_cast<double>(left[i])), hn::Set(one, static_cast<double>(right[i])), hn::Zero(one));
     total += hn::GetLane(next);
   }
   return total;
@@ -221,9 +221,9 @@ std::size_t bound_scores(const QueryTerms& query, const RowTerms& rows, const st
 }
 
 std::string instruction_set() {
-  const std::string name = HWY_DYNAMIC_DISPATCH(instruction_set)();
+  std::string name = HWY_DYNAMIC_DISPATCH(instruction_set)();
 #if HWY_ARCH_X86
-  if (use_vnni.load(std::memory_order_relaxed)) return name + "+VNNI";
+  if (use_vnni.load(std::memory_order_relaxed)) name += "+VNNI";
 #endif
   return name;
 }
@@ -231,7 +231,7 @@ std::string instruction_set() {
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
 #if HWY_ARCH_X86
-  if (has_vnni()) names.push_back("VNNI");
+  if (has_vnni()) names.emplace_back("VNNI");
 #endif
   for (std::int64_t rest = hwy::SupportedTargets() & HWY_TARGETS; rest != 0; rest &= rest - 1) {
     names.emplace_back(hwy::TargetName(rest & -rest));

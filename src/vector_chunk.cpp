@@ -46,7 +46,7 @@ CodeTerms encode(std::span<const float> vector, double factor, double length, st
     codes[j] = static_cast<std::int8_t>(code);
     const double off = vector[j] * factor - code * static_cast<double>(scale);
     error += off * off;
-    squares += code * code;
+    squares += std::int64_t{code} * code;
   }
   return {scale, above(scale * std::sqrt(static_cast<double>(squares))), above(std::sqrt(error))};
 }
@@ -56,7 +56,7 @@ VectorChunk::VectorChunk(std::size_t rows, std::size_t components)
       dimension(components),
       stride(code_stride(components)),
       bytes_(rows * row_bytes(components)),
-      block_(static_cast<std::byte*>(::operator new(bytes_, std::align_val_t{64}))) {
+      block_(static_cast<std::byte*>(::operator new (bytes_, std::align_val_t{64}))) {
   // The widest alignment first; capacity is a multiple of 16, so every array begins on 64 bytes.
   std::byte* at = block_.get();
   const auto take = [&at, rows](auto*& array, std::size_t each = 1) {

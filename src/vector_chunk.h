@@ -34,7 +34,7 @@ class VectorChunk {
   static constexpr std::uint64_t alive = ~std::uint64_t{0};
   static constexpr std::size_t most_rows = 4096;
 
-  VectorChunk(std::size_t capacity, std::size_t dimension);
+  VectorChunk(std::size_t rows, std::size_t components);
   // A good capacity for the chunk that follows so many rows: small spaces stay small.
   static std::size_t good_capacity(std::size_t rows_before, std::size_t dimension);
 
@@ -56,7 +56,7 @@ class VectorChunk {
 
   const std::size_t capacity;
   const std::size_t dimension;
-  const std::size_t stride;  // of codes
+  const std::size_t stride;       // of codes
   std::uint8_t* codes = nullptr;  // 128 is zero
   float* vectors = nullptr;       // as they were stored
   MemoryId* ids = nullptr;
@@ -69,7 +69,7 @@ class VectorChunk {
 
  private:
   struct Free {
-    void operator()(std::byte* block) const { ::operator delete(block, std::align_val_t{64}); }
+    void operator()(std::byte* block) const { ::operator delete (block, std::align_val_t{64}); }
   };
   std::size_t bytes_;
   std::unique_ptr<std::byte, Free> block_;

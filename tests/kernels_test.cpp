@@ -24,8 +24,7 @@ std::uint64_t new_seed() {
 }
 
 // Runs the check once with each instruction set.
-template <class Check>
-void with_each_set(const Check& check) {
+template <class Check> void with_each_set(const Check& check) {
   const auto names = kernels::instruction_sets();
   REQUIRE_FALSE(names.empty());
   for (const auto& name : names) {
@@ -38,8 +37,9 @@ void with_each_set(const Check& check) {
 }
 
 struct Aligned {
-  explicit Aligned(std::size_t bytes) : data(static_cast<std::uint8_t*>(::operator new(bytes, std::align_val_t{64}))) {}
-  ~Aligned() { ::operator delete(data, std::align_val_t{64}); }
+  explicit Aligned(std::size_t bytes)
+      : data(static_cast<std::uint8_t*>(::operator new (bytes, std::align_val_t{64}))) {}
+  ~Aligned() { ::operator delete (data, std::align_val_t{64}); }
   Aligned(const Aligned&) = delete;
   Aligned& operator=(const Aligned&) = delete;
   std::uint8_t* data;
@@ -98,7 +98,9 @@ TEST_CASE("sums of codes are exact on every instruction set") {
     const Aligned codes(rows * stride), query(stride);
     auto* const q = reinterpret_cast<std::int8_t*>(query.data);
     for (const bool extreme : {false, true}) {
-      const auto value = [&] { return extreme ? (random() % 2 == 0 ? 127 : -127) : static_cast<int>(random() % 255) - 127; };
+      const auto value = [&] {
+        return extreme ? (random() % 2 == 0 ? 127 : -127) : static_cast<int>(random() % 255) - 127;
+      };
       std::int32_t sum = 0;
       for (std::size_t j = 0; j < stride; ++j) sum += q[j] = static_cast<std::int8_t>(value());
       for (std::size_t i = 0; i < rows * stride; ++i) codes.data[i] = static_cast<std::uint8_t>(value() + 128);
@@ -147,8 +149,9 @@ TEST_CASE("bounds hold the formula of the header, and choose by the threshold") 
         for (const float threshold : {-std::numeric_limits<float>::infinity(), -0.5F, 0.0F, 0.3F}) {
           std::vector<float> upper(512), lower(512);
           std::vector<std::uint32_t> kept(512 + 16), expected;
-          const std::size_t found = kernels::bound_scores(query, {scales.data(), norms.data(), errors.data()}, dots.data(),
-                                                          count, threshold, upper.data(), lower.data(), kept.data());
+          const std::size_t found =
+              kernels::bound_scores(query, {scales.data(), norms.data(), errors.data()}, dots.data(), count, threshold,
+                                    upper.data(), lower.data(), kept.data());
           for (std::uint32_t i = 0; i < count; ++i) {
             const double product = dots[i] * 0.01 * scales[i];
             double high = product, low = product, slack = errors[i] + 1e-6;

@@ -466,7 +466,8 @@ TEST_CASE("the same vectors give the same scores, bit for bit, however they came
     Model model(1, 77, metric);
     for (int i = 0; i < 500; ++i) {
       model.add(vector_oracle::random_vector(random, 77));
-      if (i % 7 == 0) model.set(model.living()[random() % model.living().size()], vector_oracle::random_vector(random, 77));
+      if (i % 7 == 0)
+        model.set(model.living()[random() % model.living().size()], vector_oracle::random_vector(random, 77));
       if (i % 50 == 0) REQUIRE(model.commit(*first).has_value());
     }
     REQUIRE(model.commit(*first).has_value());
@@ -502,8 +503,8 @@ TEST_CASE("a search past its deadline, or cancelled, is unavailable") {
     cancel = !late;
     if (late) control.deadline = std::chrono::steady_clock::now();
     for (const auto* allowed : {static_cast<std::vector<MemoryId>*>(nullptr), &few}) {
-      const auto hits = index->search(model.record(), {.vector = query, .as_of = model.sequence(), .allowed = allowed,
-                                                       .control = &control});
+      const auto hits = index->search(
+          model.record(), {.vector = query, .as_of = model.sequence(), .allowed = allowed, .control = &control});
       REQUIRE_FALSE(hits.has_value());
       CHECK(hits.error().code == Errc::unavailable);
     }

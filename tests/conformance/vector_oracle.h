@@ -99,7 +99,6 @@ class Model {
   void set(MemoryId id, Vector vector) {
     history_[id].push_back({++record_.sequence, std::move(vector)});
     record_.vectors = living_count(id);
-    changes_.push_back(id);
   }
   void touch() { ++record_.sequence; }  // a change that is none of a vector
 
@@ -163,7 +162,6 @@ class Model {
 
   fractal::SpaceRecord record_;
   std::map<MemoryId, std::vector<Version>> history_;
-  std::vector<MemoryId> changes_;
   std::uint64_t committed_ = 0;
 };
 
