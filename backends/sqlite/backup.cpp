@@ -70,7 +70,7 @@ Result<void> copy(Connection& source, const std::string& partial, const Control&
   sqlite3_backup* const backup = sqlite3_backup_init(target->handle(), "main", source.handle(), "main");
   if (backup == nullptr) return target->error(sqlite3_errcode(target->handle()), "backup");
   int code = SQLITE_OK;
-  Result<void> stopped;
+  Result<void> stopped = source.check("backup");
   while (code == SQLITE_OK && stopped) {
     code = sqlite3_backup_step(backup, pages_per_step);
     const auto total = static_cast<std::uint64_t>(sqlite3_backup_pagecount(backup));

@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t most_idle_readers = 8;
 constexpr int writer_cache_kib = 16 * 1024;
 constexpr int reader_cache_kib = 4 * 1024;
+constexpr off_t smallest_database = 512;  // one page of the smallest size
 constexpr std::int64_t log_bytes_kept = 64 << 20;
 
 struct Found {
@@ -34,6 +35,10 @@ Result<Found> look(const std::string& path) {
   }
   if (S_ISDIR(status.st_mode)) return make_error(Errc::io, "{}: open: is a directory", path);
   if (!S_ISREG(status.st_mode)) return make_error(Errc::io, "{}: open: not a regular file", path);
+  // SQLite takes a file of one byte for an empty one, and writes over it.
+  if (status.st_size > 0 && status.st_size < smallest_database) {
+    return make_error(Errc::corruption, "{}: open: not a FractalMemory file ({} bytes)", path, status.st_size);
+  }
   return Found{true, status.st_size == 0};
 }
 

@@ -219,7 +219,7 @@ class Compiler {
       case FilterField::payload: return stored_field(node, op);
       case FilterField::type: return type(node, op);
       case FilterField::importance: return number("m.importance", node, op);
-      case FilterField::version: return number("m.version", node, op);
+      case FilterField::version: return version(node, op);
       case FilterField::created_at: return time("m.created_at", node, op, false);
       case FilterField::updated_at: return time("m.updated_at", node, op, false);
       case FilterField::expires_at: return time("m.expires_at", node, op, true);
@@ -294,6 +294,32 @@ class Compiler {
     std::vector<Piece> equalities;
     for (const Value& value : node.values) equalities.push_back(compare_number(column, FilterOp::eq, value));
     return in_list(column, std::move(equalities));
+  }
+
+  // Versions beyond int64 are stored as negative numbers of the same bits, in their order.
+  static Piece version(const FilterNode& node, FilterOp op) {
+    if (op == FilterOp::exists) return always();
+    if (op == FilterOp::prefix || op == FilterOp::contains) return never();
+    std::vector<Piece> pieces;
+    for (const Value& value : node.values) pieces.push_back(compare_version(op, value));
+    return any_of(std::move(pieces));
+  }
+
+  static Piece compare_version(FilterOp op, const Value& value) {
+    const bool upward = op == FilterOp::gt || op == FilterOp::ge;
+    const bool downward = op == FilterOp::lt || op == FilterOp::le;
+    if (const auto* large = std::get_if<std::uint64_t>(&value.variant())) {
+      std::string text = fmt::format("m.version {} ?", sign_of(op));
+      if (upward) text += " AND m.version < 0";
+      if (downward) text = "(m.version >= 0 OR " + text + ")";
+      return condition(std::move(text), {static_cast<std::int64_t>(*large)}, true);
+    }
+    const auto* real = std::get_if<double>(&value.variant());
+    if (real != nullptr && *real >= two_to_63) return unrestricted();
+    Piece piece = compare_number("m.version", op, value);
+    if (!piece.columns) return piece;
+    piece.text = upward ? "(m.version < 0 OR " + piece.text + ")" : "(m.version >= 0 AND " + piece.text + ")";
+    return piece;
   }
 
   static Piece time(const char* column, const FilterNode& node, FilterOp op, bool optional) {

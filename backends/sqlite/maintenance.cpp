@@ -89,6 +89,8 @@ Result<std::vector<std::string>> SqliteStorage::repair(const Control& control) {
   const Obeying obeying(*writer, control);
   std::vector<std::string> repaired;
   FRACTAL_TRY(in_transaction(*writer, [&]() -> Result<void> {
+    FRACTAL_TRY_INTO(const bool sound, is_sound(*writer));
+    if (sound) return {};
     FRACTAL_TRY_INTO(repaired, mend(*writer, control));
     return {};
   }));

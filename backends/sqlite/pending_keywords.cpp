@@ -7,13 +7,29 @@
 #include <algorithm>
 
 namespace fractal::sqlite_backend {
+namespace {
+constexpr std::string_view capital_mark = "\xee\x80\x80";  // U+E000, which is in no word
+bool is_capital(char c) { return c >= 'A' && c <= 'Z'; }
+}  // namespace
+
+void append_words_as_stored(std::string& text, std::string_view words) {
+  if (std::none_of(words.begin(), words.end(), is_capital)) {
+    text += words;
+    return;
+  }
+  for (const char c : words) {
+    if (is_capital(c)) text += capital_mark;
+    text += c;
+  }
+}
 
 void PendingKeywords::put(MemoryId id, const Keywords& keywords, bool created) {
   Change change{.id = id, .there_before = !created, .begin = texts_.size()};
   for (std::size_t i = 0; i < weight_classes; ++i) {
-    change.sizes[i] = keywords.text[i].size();
+    const std::size_t begin = texts_.size();
+    append_words_as_stored(texts_, keywords.text[i]);
+    change.sizes[i] = texts_.size() - begin;
     change.there_after = change.there_after || change.sizes[i] != 0;
-    texts_ += keywords.text[i];
   }
   changes_.push_back(change);
 }

@@ -9,9 +9,13 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fractal::sqlite_backend {
+
+// Appends words as sfm_keywords holds them: FTS5's `ascii` tokenizer folds capitals, so they are marked.
+void append_words_as_stored(std::string& text, std::string_view words);
 
 class PendingKeywords {
  public:

@@ -1,6 +1,7 @@
 // Invariant: phrase i of the MATCH expression is term i, so the counts of a row are those of the terms.
 #include "backends/sqlite/postings.h"
 
+#include "backends/sqlite/pending_keywords.h"
 #include "src/error.h"
 
 #include <exception>
@@ -61,8 +62,10 @@ Result<fts5_api*> fts5_of(Connection& connection) {
 
 // A word as FTS5 query text: quoted, so that nothing in it has a meaning.
 void append_quoted(std::string& text, std::string_view word) {
+  std::string stored;
+  append_words_as_stored(stored, word);
   text += '"';
-  for (const char c : word) {
+  for (const char c : stored) {
     if (c == '"') text += '"';
     text += c;
   }

@@ -94,11 +94,10 @@ class View final : public ReadView {
       if (scan.descending ? below : above) return std::vector<Row>{};
       if (below || above) wanted.after.reset();
     }
-    const std::string text = list_text(wanted, !end.empty());
-    Query query(*lease_, text, "list memories", record_.number, BlobValue{scan.prefix}, BlobValue{end});
-    query.bind(6, bounded(scan.limit));
-    if (wanted.after) bind_position(query, *wanted.after, scan.order);
-    return read_rows(*lease_, query, scan.columns);
+    std::vector<Row> rows;
+    if (wanted.after && !by_key && scan.prefix.empty()) FRACTAL_TRY(list_page(wanted, end, Beyond::tie, rows));
+    if (rows.size() < scan.limit) FRACTAL_TRY(list_page(wanted, end, Beyond::value, rows));
+    return rows;
   }
 
   Result<Selection> select(const Filter& filter, std::string_view prefix, std::size_t limit) override {
@@ -194,18 +193,20 @@ class View final : public ReadView {
   }
 
   Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) override {
-    if (after == 0) {  // nobody has seen what went
-      Query query(*lease_, Sql::every_vector, first_id(record_.number), last_id(record_.number));
-      FRACTAL_TRY_INTO([[maybe_unused]] const bool more, visit_vectors(query, visit));
-      return {};
+    bool more = true;
+    if (after == 0) {  // the vectors themselves, without a look at their memories
+      Query every(*lease_, Sql::every_vector, first_id(record_.number), last_id(record_.number));
+      FRACTAL_TRY_INTO(more, visit_vectors(every, visit));
+      if (!more) return {};
+      Query cleared(*lease_, Sql::cleared_vectors, record_.number);
+      FRACTAL_TRY_INTO(more, visit_gone(cleared, visit));
+    } else {
+      Query changed(*lease_, Sql::changed_vectors, record_.number, after);
+      FRACTAL_TRY_INTO(more, visit_vectors(changed, visit));
     }
-    Query changed(*lease_, Sql::changed_vectors, record_.number, after);
-    FRACTAL_TRY_INTO(bool more, visit_vectors(changed, visit));
+    if (!more) return {};
     Query removed(*lease_, Sql::removed_memories, record_.number, after);
-    while (more) {
-      FRACTAL_TRY_INTO(const bool row, removed.step());
-      more = row && visit({.id = removed.natural(0), .sequence = removed.natural(1), .vector = {}});
-    }
+    FRACTAL_TRY_INTO(more, visit_gone(removed, visit));
     return {};
   }
 
@@ -239,6 +240,15 @@ class View final : public ReadView {
   }
 
  private:
+  // Appends to `rows` up to the limit.
+  Result<void> list_page(const Scan& scan, std::string_view end, Beyond beyond, std::vector<Row>& rows) {
+    const std::string text = list_text(scan, !end.empty(), beyond);
+    Query query(*lease_, text, "list memories", record_.number, BlobValue{scan.prefix}, BlobValue{end});
+    query.bind(6, bounded(scan.limit - rows.size()));
+    if (scan.after) bind_position(query, *scan.after, scan.order);
+    return read_rows(*lease_, query, scan.columns, rows);
+  }
+
   static void bind_position(Query& query, const Position& after, ListOrder order) {
     switch (order) {
       case ListOrder::coordinate: query.bind(4, BlobValue{after.key}); return;
@@ -287,6 +297,14 @@ class View final : public ReadView {
       if (!row) return true;
       read_embedding(query.bytes(2), vector_);
       if (!visit({.id = query.natural(0), .sequence = query.natural(1), .vector = vector_})) return false;
+    }
+  }
+
+  static Result<bool> visit_gone(Query& query, const VectorVisitor& visit) {
+    for (;;) {
+      FRACTAL_TRY_INTO(const bool row, query.step());
+      if (!row) return true;
+      if (!visit({.id = query.natural(0), .sequence = query.natural(1), .vector = {}})) return false;
     }
   }
 

@@ -55,11 +55,10 @@ Result<void> read_row(Connection& connection, const Query& query, Columns column
   return {};
 }
 
-Result<std::vector<Row>> read_rows(Connection& connection, Query& query, Columns columns) {
-  std::vector<Row> rows;
+Result<void> read_rows(Connection& connection, Query& query, Columns columns, std::vector<Row>& rows) {
   for (;;) {
     FRACTAL_TRY_INTO(const bool row, query.step());
-    if (!row) return rows;
+    if (!row) return {};
     FRACTAL_TRY(read_row(connection, query, columns, rows.emplace_back()));
   }
 }

@@ -14,8 +14,8 @@ namespace fractal::sqlite_backend {
 
 // The columns of a get_, find_, fetch_, scan_ or list statement.
 Result<void> read_row(Connection& connection, const Query& query, Columns columns, Row& row);
-// All rows that a query delivers.
-Result<std::vector<Row>> read_rows(Connection& connection, Query& query, Columns columns);
+// Appends all rows that a query delivers.
+Result<void> read_rows(Connection& connection, Query& query, Columns columns, std::vector<Row>& rows);
 // The only row, if there is one.
 Result<std::optional<Row>> read_one(Connection& connection, Query& query, Columns columns);
 // `whole`: with sequence, metadata and time.

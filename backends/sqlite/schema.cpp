@@ -9,7 +9,8 @@
 //                       those of SpaceRecord, plus the number and the least time of its audit records.
 // sfm_memories          one row a memory. id = space << 40 | counter. Keys are Coordinate::key(); uuid has
 //                       16 bytes; times are microseconds; memory_type 0 episodic, 1 semantic; words0..3
-//                       count the words of each keyword column. importance has no declared type, so that a
+//                       count the words of each keyword column. Natural numbers beyond int64 (a version that
+//                       was imported) are stored as the negative number of the same bits. importance has no declared type, so that a
 //                       double comes back bit by bit (-0.0) and compares exactly with integers. The two
 //                       long texts come last: what is read without them does not touch their pages.
 //   _by_sequence        also carries the small columns that filters ask for: a filter without an index of
@@ -21,7 +22,8 @@
 // sfm_audit_log         records by space and number; numbers rise within the database.
 // sfm_keywords          FTS5 with its own content: rowid = id of the memory, c0..c3 the normalised words of
 //                       each weight class. Tokenizer `ascii` takes them as they are: all bytes beyond ASCII
-//                       belong to words. A memory without words has no row.
+//                       belong to words. It folds ASCII capitals, so a capital (the core's words have none)
+//                       is written as U+E000 and the letter. A memory without words has no row.
 // sfm_fields            the indexed payload paths.
 // sfm_field_values      one row for each scalar at an indexed path. value has no affinity: numbers as
 //                       INTEGER or REAL (integers beyond int64 as the nearest REAL), text as TEXT of at
@@ -90,7 +92,7 @@ CREATE TABLE sfm_memories(
 );
 CREATE UNIQUE INDEX sfm_memories_by_key ON sfm_memories(space, coordinate_key);
 CREATE INDEX sfm_memories_by_sequence ON sfm_memories(
-  space, sequence, vector_sequence, memory_type, importance, version, created_at, updated_at, expires_at);
+  space, sequence, vector_sequence, has_vector, memory_type, importance, version, created_at, updated_at, expires_at);
 CREATE INDEX sfm_memories_by_created_at ON sfm_memories(space, created_at);
 CREATE INDEX sfm_memories_by_importance ON sfm_memories(space, importance);
 CREATE INDEX sfm_memories_by_expires_at ON sfm_memories(space, expires_at) WHERE expires_at IS NOT NULL;

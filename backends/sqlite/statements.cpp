@@ -2,7 +2,10 @@
 // so that its cost is that of its result; tests/sqlite_query_plan_test.cpp holds them to it.
 #include "backends/sqlite/statements.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <string_view>
 
 #define FRACTAL_HEADER                                                                             \
   "m.id, m.sequence, m.vector_sequence, m.has_vector, m.words0, m.words1, m.words2, m.words3, "    \
@@ -171,6 +174,9 @@ constexpr void set_history(Set set) {
       "SELECT sequence, key, to_key, type, kind FROM sfm_removals WHERE space = ?1 AND sequence > ?2 ORDER BY sequence");
   set(Sql::every_vector, "read vectors",
       "SELECT id, sequence, embedding FROM sfm_vector_embeddings WHERE id BETWEEN ?1 AND ?2 ORDER BY id");
+  set(Sql::cleared_vectors, "read vectors",
+      "SELECT id, vector_sequence FROM sfm_memories INDEXED BY sfm_memories_by_sequence "
+      "WHERE space = ?1 AND sequence > 0 AND vector_sequence > 0 AND has_vector = 0");
   set(Sql::changed_vectors, "read vectors",
       "SELECT m.id, m.vector_sequence, e.embedding FROM sfm_memories AS m INDEXED BY sfm_memories_by_sequence" FRACTAL_VECTORS
       " WHERE m.space = ?1 AND m.sequence > ?2 AND m.vector_sequence > ?2");
@@ -208,33 +214,33 @@ static_assert([] {
 
 const SqlText& sql_text(Sql sql) { return texts[static_cast<std::size_t>(sql)]; }
 
-std::string list_text(const Scan& scan, bool last_key) {
+std::string list_text(const Scan& scan, bool last_key, Beyond beyond) {
+  const bool by_key = scan.order == ListOrder::coordinate;
+  const bool by_index = by_key || scan.prefix.empty();  // otherwise the subtree is sorted
+  const std::string_view value = scan.order == ListOrder::created_at ? "created_at" : "importance";
+  const char* const sign = scan.descending ? "<" : ">";
+  const char* const direction = scan.descending ? " DESC" : "";
   std::string text = "SELECT ";
   text += scan.columns == Columns::header ? FRACTAL_HEADER : scan.columns == Columns::payload ? FRACTAL_PAYLOAD : FRACTAL_ALL;
-  text += " FROM sfm_memories AS m";
-  const bool by_key = scan.order == ListOrder::coordinate;
-  const char* const order = scan.order == ListOrder::created_at ? "m.created_at" : "m.importance";
-  if (!by_key && scan.prefix.empty()) {
-    text += scan.order == ListOrder::created_at ? " INDEXED BY sfm_memories_by_created_at"
-                                                : " INDEXED BY sfm_memories_by_importance";
-  }
+  text += " FROM sfm_memories AS m INDEXED BY sfm_memories_by_";
+  text += by_key || !by_index ? "key" : value;
   if (scan.columns == Columns::all) text += FRACTAL_VECTORS;
   text += " WHERE m.space = ?1";
-  const char* const beyond = scan.descending ? " < " : " > ";
   // One bound a side: SQLite would seek to the first of two.
-  const bool low_is_after = by_key && scan.after && !scan.descending;
-  const bool high_is_after = by_key && scan.after && scan.descending;
-  if (!scan.prefix.empty() && !low_is_after) text += " AND m.coordinate_key >= ?2";
-  if (last_key && !high_is_after) text += " AND m.coordinate_key < ?3";
-  if (by_key && scan.after) text.append(" AND m.coordinate_key").append(beyond).append("?4");
-  if (!by_key && scan.after) text.append(" AND (").append(order).append(", m.id)").append(beyond).append("(?4, ?5)");
-  const char* const direction = scan.descending ? " DESC" : "";
+  if (!scan.prefix.empty() && !(by_key && scan.after && !scan.descending)) text += " AND m.coordinate_key >= ?2";
+  if (last_key && !(by_key && scan.after && scan.descending)) text += " AND m.coordinate_key < ?3";
   if (by_key) {
-    text.append(" ORDER BY m.coordinate_key").append(direction);
-  } else {
-    text.append(" ORDER BY ").append(order).append(direction).append(", m.id").append(direction);
+    if (scan.after) text += fmt::format(" AND m.coordinate_key {} ?4", sign);
+    return text + fmt::format(" ORDER BY m.coordinate_key{} LIMIT ?6", direction);
   }
-  return text + " LIMIT ?6";
+  if (scan.after && !by_index) {
+    text += fmt::format(" AND (+m.{}, +m.id) {} (?4, ?5)", value, sign);
+  } else if (scan.after && beyond == Beyond::tie) {
+    text += fmt::format(" AND m.{} = ?4 AND m.id {} ?5", value, sign);
+  } else if (scan.after) {
+    text += fmt::format(" AND m.{} {} ?4", value, sign);
+  }
+  return text + fmt::format(" ORDER BY m.{}{}, m.id{} LIMIT ?6", value, direction, direction);
 }
 
 }  // namespace fractal::sqlite_backend

@@ -31,7 +31,7 @@ enum class Sql : std::size_t {
   note_removal, prune_removals,
   insert_audit, oldest_audit_kept, prune_audit_count, prune_audit_age, audit_bounds, audit_page,
   changed_memories, changed_links, removals,
-  every_vector, changed_vectors, removed_memories,
+  every_vector, cleared_vectors, changed_vectors, removed_memories,
   postings,
   wipe_memories, wipe_vectors, wipe_keywords, wipe_links, wipe_removals, wipe_audit, wipe_field_values,
   count_,
@@ -48,9 +48,13 @@ inline Sql of(Sql first, Columns columns) noexcept {
   return static_cast<Sql>(static_cast<std::size_t>(first) + static_cast<std::size_t>(columns));
 }
 
+// Which rows of an order by created_at or importance: those beyond a position with its value and a
+// further id, or those beyond its value. Both at once would read all rows that share the value.
+enum class Beyond { tie, value };
 // A page of rows. Parameters: ?1 space, ?2 the prefix, ?3 the first key beyond it (if last_key), ?4 and
 // ?5 the position (value and id; or key), ?6 limit. By coordinate, a position lies within the prefix.
-std::string list_text(const Scan& scan, bool last_key);
+// `beyond` is for orders by value without a prefix.
+std::string list_text(const Scan& scan, bool last_key, Beyond beyond = Beyond::value);
 
 }  // namespace fractal::sqlite_backend
 

@@ -46,7 +46,8 @@ constexpr Rule rules[] = {
   "sum(words1) AS words1, sum(words2) AS words2, sum(words3) AS words3, max(sequence) AS sequence, " \
   "max(id) & 1099511627775 AS last_id FROM sfm_memories GROUP BY space"
 #define FRACTAL_TRUE_LINKS "SELECT space, count(*) AS links, max(sequence) AS sequence FROM sfm_graph_links GROUP BY space"
-#define FRACTAL_TRUE_VECTORS "SELECT id >> 40 AS space, count(*) AS vectors FROM sfm_vector_embeddings GROUP BY id >> 40"
+#define FRACTAL_TRUE_VECTORS "SELECT id >> 40 AS space, count(*) AS vectors, max(length(embedding)) / 4 AS dimension \
+  FROM sfm_vector_embeddings GROUP BY id >> 40"
 #define FRACTAL_TRUE_AUDIT "SELECT space, count(*) AS records, min(at) AS oldest FROM sfm_audit_log GROUP BY space"
 
 constexpr const char* compare_counters =
@@ -68,7 +69,7 @@ constexpr const char* mend_counters =
     "audit_records = ifnull(a.records, 0), audit_oldest = ifnull(a.oldest, 9223372036854775807), "
     "sequence = max(n.sequence, ifnull(m.sequence, 0), ifnull(l.sequence, 0)), "
     "last_id = max(n.last_id, ifnull(m.last_id, 0)), "
-    "dimension = CASE WHEN v.vectors IS NULL THEN 0 ELSE n.dimension END "
+    "dimension = CASE WHEN v.vectors IS NULL THEN 0 WHEN n.dimension = 0 THEN v.dimension ELSE n.dimension END "
     "FROM (SELECT number FROM sfm_namespaces) AS o LEFT JOIN (" FRACTAL_TRUE_MEMORIES ") AS m ON m.space = o.number "
     "LEFT JOIN (" FRACTAL_TRUE_LINKS ") AS l ON l.space = o.number LEFT JOIN (" FRACTAL_TRUE_VECTORS
     ") AS v ON v.space = o.number LEFT JOIN (" FRACTAL_TRUE_AUDIT ") AS a ON a.space = o.number WHERE o.number = n.number";
@@ -161,6 +162,14 @@ Result<Sentences> find_keyword_problems(Connection& writer) {
   if (checked) return Sentences{};
   if (checked.error().code != Errc::corruption) return std::move(checked).error();
   return Sentences{fmt::format("keywords: the index and its texts disagree ({})", checked.error().message)};
+}
+
+Result<bool> is_sound(Connection& writer) {
+  const auto found = find_problems(writer);
+  if (!found && found.error().code != Errc::corruption) return found.error();
+  if (!found || !found->empty()) return false;
+  FRACTAL_TRY_INTO(const auto words, find_keyword_problems(writer));
+  return words.empty();
 }
 
 Result<Sentences> mend(Connection& writer, const Control& control) {

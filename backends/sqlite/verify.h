@@ -13,7 +13,9 @@ namespace fractal::sqlite_backend {
 Result<std::vector<std::string>> find_problems(Connection& connection);
 // FTS5 compares its index with its content. On the writer.
 Result<std::vector<std::string>> find_keyword_problems(Connection& writer);
-// On the writer, inside a transaction.
+// Neither finds anything. Damage that stops the search counts as found.
+Result<bool> is_sound(Connection& writer);
+// On the writer, inside a transaction; one sentence for each thing done.
 Result<std::vector<std::string>> mend(Connection& writer, const Control& control);
 
 }  // namespace fractal::sqlite_backend

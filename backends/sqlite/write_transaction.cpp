@@ -50,7 +50,7 @@ class Transaction final : public WriteTransaction {
     FRACTAL_TRY(Query(connection_, Sql::release).run());
     spaces_.undo_step();
     keywords_.undo_to(keywords_mark_);
-    audit_number_ = audit_number;
+    audit_number_ = audit_number ? audit_number : audit_number_saved_;  // the step may have been the first to read it
     return false;
   }
 
@@ -79,7 +79,9 @@ class Transaction final : public WriteTransaction {
 
   Result<std::vector<Row>> scan(std::uint64_t space, MemoryId after, std::size_t limit, Columns columns) override {
     Query query(connection_, of(Sql::scan_header, columns), std::max(after, first_id(space)), last_id(space), bounded(limit));
-    return read_rows(connection_, query, columns);
+    std::vector<Row> rows;
+    FRACTAL_TRY(read_rows(connection_, query, columns, rows));
+    return rows;
   }
 
   Result<void> put(std::uint64_t space, const Row& row, const Put& put) override {
@@ -138,7 +140,9 @@ class Transaction final : public WriteTransaction {
 
   Result<std::vector<Row>> expired(std::uint64_t space, Time now, std::size_t limit) override {
     Query query(connection_, Sql::expired_of_step, space, now, bounded(limit));
-    return read_rows(connection_, query, Columns::header);
+    std::vector<Row> rows;
+    FRACTAL_TRY(read_rows(connection_, query, Columns::header, rows));
+    return rows;
   }
 
   Result<void> note_removal(std::uint64_t space, const Removal& removal) override {
@@ -170,12 +174,14 @@ class Transaction final : public WriteTransaction {
     const bool too_many = row->audit_records > keep, too_old = row->audit_oldest < oldest;
     if (!too_many && !too_old) return std::uint64_t{0};
     const std::uint64_t records = row->audit_records;
-    if (too_many) FRACTAL_TRY(keep_newest_audit(space, records - keep));
-    if (too_old) FRACTAL_TRY(Query(connection_, Sql::prune_audit_age, space, oldest).run());
-    Query query(connection_, Sql::audit_bounds, space);
-    FRACTAL_TRY_INTO([[maybe_unused]] const bool there, query.step());
-    row->audit_records = query.natural(0);
-    row->audit_oldest = query.null(1) ? SpaceRow{}.audit_oldest : query.integer(1);
+    if (too_old) {
+      FRACTAL_TRY(Query(connection_, Sql::prune_audit_age, space, oldest).run());
+      FRACTAL_TRY(count_audit(space, *row));
+    }
+    if (row->audit_records > keep) {
+      FRACTAL_TRY(keep_newest_audit(space, row->audit_records - keep));
+      FRACTAL_TRY(count_audit(space, *row));
+    }
     return records - std::min(records, row->audit_records);
   }
 
@@ -313,6 +319,14 @@ class Transaction final : public WriteTransaction {
     FRACTAL_TRY_INTO(SpaceRow* const row, spaces_.find(number));
     if (row == nullptr) return make_error(Errc::not_found, "{}: there is no space {}", connection_.path(), number);
     return row;
+  }
+
+  Result<void> count_audit(std::uint64_t space, SpaceRow& row) {
+    Query query(connection_, Sql::audit_bounds, space);
+    FRACTAL_TRY_INTO(const bool there, query.step());
+    row.audit_records = there ? query.natural(0) : 0;
+    row.audit_oldest = query.null(1) ? SpaceRow{}.audit_oldest : query.integer(1);
+    return {};
   }
 
   Result<void> keep_newest_audit(std::uint64_t space, std::uint64_t surplus) {
