@@ -249,6 +249,7 @@ class FRACTAL_API Storage {
   // Rebuilds what can be rebuilt from the rows, one sentence each. Keywords are rebuilt by the core.
   virtual Result<std::vector<std::string>> repair(const Control& control) = 0;
   // Returns the bytes rewritten; with `purge`, no erased byte is left in any file.
+  // A purge is `unavailable` while somebody still reads the old bytes through a view.
   virtual Result<std::uint64_t> maintain(bool purge, const Control& control) = 0;
   // unsupported: the core copies memory by memory instead.
   virtual Result<void> backup(const std::string& path, const Control& control) = 0;

@@ -24,7 +24,7 @@ class Run {
       if (random_.one_in(40)) check_old_view();
       if (commits % 150 == 0) compare(*storage_, model_);
       if (commits % 1000 == 0) CHECK(storage_->verify({}).value().empty());
-      if (random_.one_in(500)) storage_->maintain(random_.one_in(4), {}).value();
+      if (random_.one_in(500)) storage_->maintain(old_.empty() && random_.one_in(2), {}).value();
       if (commits == 300) storage_->create_index("n", {}).value();
       if (commits == 600) storage_->create_index("deep.x", {}).value();
     }
