@@ -139,7 +139,7 @@ class SearchRun {
   // Convex fusion, exactly: without a word a memory ranks by its vector, so the best by vector hold all of
   // those; a memory with words is left out only if even the best vector could not bring it in.
   Result<void> fuse_scores() {
-    FRACTAL_TRY_INTO(const VectorHits by_vector, vectors(std::max<std::size_t>(pool(), 1), allowed()));
+    FRACTAL_TRY_INTO(const VectorHits by_vector, best_vectors());
     for (const auto& hit : by_vector.entries) {
       Candidate candidate{.id = hit.id, .vector = hit.score};
       if (const auto* words = keyword_hit(hit.id)) candidate.keyword = words->score;
@@ -159,6 +159,17 @@ class SearchRun {
     result_.matched = by_vector.matched + words.size() - both.matched;
     keep_best(candidates_, pool());
     return {};
+  }
+
+  // At least pool() of the best by vector, and all that are no worse than the last of those once they are
+  // weighted: rounding, and a weight of 0 wholly, make equal what then goes by first storing.
+  Result<VectorHits> best_vectors() {
+    const auto weighted = [this](const VectorHits::Entry& hit) { return vector_part({.vector = hit.score}); };
+    for (std::size_t k = pool() + 1;; k *= 2) {
+      FRACTAL_TRY_INTO(VectorHits hits, vectors(k, allowed()));
+      if (pool() == 0 || hits.entries.size() < k) return hits;
+      if (weighted(hits.entries.back()) < weighted(hits.entries[pool() - 1])) return hits;
+    }
   }
 
   double bar_to_enter() {
@@ -217,12 +228,12 @@ class SearchRun {
     return {};
   }
 
-  double relevance(const Candidate& candidate) const {
-    switch (result_.mode) {
-      case SearchMode::keyword: return unit_keyword_score(candidate.score, bm25_.bound);
-      case SearchMode::vector: return unit_vector_score(space_.metric, candidate.score);
-      default: return candidate.score;
-    }
+  // Among candidates from `best` to `worst`. A dot product has no bound: only its place between these counts.
+  double relevance(const Candidate& candidate, double best, double worst) const {
+    if (result_.mode == SearchMode::keyword) return unit_keyword_score(candidate.score, bm25_.bound);
+    if (result_.mode != SearchMode::vector) return candidate.score;
+    if (space_.metric != Metric::dot) return unit_vector_score(space_.metric, candidate.score);
+    return best > worst ? (candidate.score - worst) / (best - worst) : 1;
   }
 
   Result<void> spread() {
@@ -233,7 +244,10 @@ class SearchRun {
     for (const Candidate& candidate : best) ids.push_back(candidate.id);
     FRACTAL_TRY_INTO(const Likeness likeness, Likeness::make(look_.view(), database_.text_fields(), ids));
     diversify(
-        best, options_.diversity, [&, original = best](std::size_t i) { return relevance(original[i]); },
+        best, options_.diversity,
+        [&, original = best](std::size_t i) {
+          return relevance(original[i], original.front().score, original.back().score);
+        },
         [&](std::size_t i, std::size_t j) { return likeness.between(i, j); });
     std::copy(best.begin(), best.end(), candidates_.begin());
     return {};
