@@ -170,16 +170,22 @@ Result<std::vector<Change>> Reads::changes(std::uint64_t after, std::size_t limi
     return make_error(Errc::not_found, "changes after {}: removals are remembered from {} on", after,
                       look.space().horizon);
   }
-  FRACTAL_TRY_INTO(const auto rows, look.view().changes(after, limit));
   std::vector<Change> changes;
-  changes.reserve(rows.size());
-  for (const ChangeRow& row : rows) {
-    Change change{.sequence = row.sequence, .kind = row.kind, .type = row.type};
-    FRACTAL_TRY_INTO(change.coordinate, Coordinate::from_key(row.key));
-    if (!row.to.empty()) {
-      FRACTAL_TRY_INTO(change.to, Coordinate::from_key(row.to));
+  for (bool at_end = limit == 0; !at_end;) {
+    const std::size_t wanted = limit - changes.size();
+    FRACTAL_TRY_INTO(const auto rows, look.view().changes(after, wanted));
+    for (const ChangeRow& row : rows) {
+      after = row.sequence;
+      const bool there = row.kind == ChangeKind::stored || row.kind == ChangeKind::linked;
+      if (there && (look.hidden_key(row.key) || look.hidden_key(row.to))) continue;  // expired; removals will tell
+      Change change{.sequence = row.sequence, .kind = row.kind, .type = row.type};
+      FRACTAL_TRY_INTO(change.coordinate, Coordinate::from_key(row.key));
+      if (!row.to.empty()) {
+        FRACTAL_TRY_INTO(change.to, Coordinate::from_key(row.to));
+      }
+      changes.push_back(std::move(change));
     }
-    changes.push_back(std::move(change));
+    at_end = rows.size() < wanted || changes.size() == limit;
   }
   return changes;
 }
