@@ -30,6 +30,7 @@ class BatchRun {
   Result<std::uint64_t> remove_expired(std::size_t most) {
     FRACTAL_TRY_INTO(const auto rows, transaction_.expired(space_.number, context_.now, most));
     for (const Row& row : rows) FRACTAL_TRY(remove_row(row, row.memory.coordinate.key()));
+    more_expired_ = rows.size() == most;
     return rows.size();
   }
 
@@ -109,6 +110,7 @@ class BatchRun {
   }
 
   Result<Written> run(const Batch::Unlink& entry, const Keywords&) {
+    FRACTAL_TRY(clear_ends(entry.from, entry.to));
     const std::string from = entry.from.key(), to = entry.to.key();
     FRACTAL_TRY_INTO(const auto before, transaction_.find_link(space_.number, from, to, entry.type));
     if (!before) return Written{};
@@ -242,6 +244,7 @@ class BatchRun {
       FRACTAL_TRY(require_memory(link.from));
       FRACTAL_TRY(require_memory(link.to));
     }
+    FRACTAL_TRY(clear_ends(link.from, link.to));
     LinkRow row{.sequence = 0,
                 .from = link.from.key(),
                 .to = link.to.key(),
@@ -256,6 +259,14 @@ class BatchRun {
     FRACTAL_TRY(transaction_.put_link(space_.number, row));
     FRACTAL_TRY(audit("link", name_of(link.from, link.type, link.to), 0, {}));
     return Written{.sequence = row.sequence, .created = !before};
+  }
+
+  // An expired memory that is still there would take a new link along when it goes.
+  Result<void> clear_ends(const Coordinate& from, const Coordinate& to) {
+    if (!more_expired_) return {};
+    FRACTAL_TRY(find(from, Columns::header));
+    FRACTAL_TRY(find(to, Columns::header));
+    return {};
   }
 
   Result<void> require_memory(const Coordinate& coordinate) {
@@ -295,6 +306,7 @@ class BatchRun {
   const BatchContext& context_;
   SpaceRecord& space_;
   BatchOutcome& outcome_;
+  bool more_expired_ = false;
 };
 
 }  // namespace
