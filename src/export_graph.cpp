@@ -37,8 +37,9 @@ std::string short_label(const Row& row) {
   return row.memory.coordinate.to_string();
 }
 
-// XML 1.0 has no way to write most control characters.
+// XML 1.0 has no way to write most control characters, U+FFFE and U+FFFF.
 std::string xml(std::string_view text) {
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";
   std::string out;
   for (const char c : text) {
     switch (c) {
@@ -49,8 +50,11 @@ std::string xml(std::string_view text) {
       case '\t': out += "&#9;"; break;
       case '\n': out += "&#10;"; break;
       case '\r': out += "&#13;"; break;
-      default: static_cast<unsigned char>(c) < 0x20 ? out += "\xEF\xBF\xBD" : out += c;
+      default: static_cast<unsigned char>(c) < 0x20 ? out += replacement : out += c;
     }
+  }
+  for (const std::string_view no_character : {"\xEF\xBF\xBE", "\xEF\xBF\xBF"}) {
+    for (std::size_t at = 0; (at = out.find(no_character, at)) != out.npos;) out.replace(at, replacement.size(), replacement);
   }
   return out;
 }
@@ -185,8 +189,9 @@ class Ends {
 };
 
 // Visits each link whose ends are nodes, with the ends that hold no memory.
-Result<void> visit_links(const ExportScan& scan, const Ends& ends,
+Result<void> visit_links(bool wanted, const ExportScan& scan, const Ends& ends,
                          const std::function<Result<void>(const LinkRow&, bool bare_from, bool bare_to)>& visit) {
+  if (!wanted) return {};
   return scan.links([&](const Look& look, const LinkRow& row) -> Result<void> {
     FRACTAL_TRY_INTO(const auto from, ends.kind(look, row.from));
     FRACTAL_TRY_INTO(const auto to, ends.kind(look, row.to));
@@ -221,13 +226,13 @@ Result<std::uint64_t> Reads::export_graph(std::ostream& out, GraphFormat format,
     FRACTAL_TRY_INTO(const auto coordinate, Coordinate::from_key(key));
     return writer.node({coordinate.to_string(), coordinate.to_string(), {}});
   };
-  FRACTAL_TRY(visit_links(scan, ends, [&](const LinkRow& row, bool bare_from, bool bare_to) -> Result<void> {
+  FRACTAL_TRY(visit_links(options.links, scan, ends, [&](const LinkRow& row, bool bare_from, bool bare_to) -> Result<void> {
     if (bare_from) FRACTAL_TRY(add_bare(row.from));
     if (bare_to) FRACTAL_TRY(add_bare(row.to));
     return {};
   }));
   FRACTAL_TRY(writer.begin_links());
-  FRACTAL_TRY(visit_links(scan, ends, [&](const LinkRow& row, bool, bool) -> Result<void> {
+  FRACTAL_TRY(visit_links(options.links, scan, ends, [&](const LinkRow& row, bool, bool) -> Result<void> {
     count();
     FRACTAL_TRY_INTO(const auto link, graph_link(row));
     return writer.link(link);

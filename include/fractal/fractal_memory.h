@@ -236,7 +236,7 @@ struct Change {
 struct AuditRecord {
   std::uint64_t number = 0;   // rising within the database
   Time at{};
-  std::string action{};         // "create", "update", "delete", "read", "link", "unlink", "erase"
+  std::string action{};         // "create", "update", "delete", "read", "link", "unlink"
   std::string subject{};        // a coordinate, or "from -type-> to"
   std::uint64_t version = 0;
   std::string payload{};        // only with AuditOptions::payloads
@@ -248,7 +248,7 @@ struct ExportOptions {
   Coordinate within{};         // memories below it; links with both ends below it
   Filter filter{};             // of memories
   bool embeddings = true;
-  bool links = true;         // export_memories: also the links
+  bool links = true;         // false: memories alone
   // One moment for the whole export; the file's log cannot shrink meanwhile. Otherwise each page of
   // 1,000 is consistent in itself.
   bool consistent = false;

@@ -173,7 +173,8 @@ class FRACTAL_API Batch {
   struct Remove { Coordinate coordinate{}; WriteOptions options{}; };
   struct Link { GraphLink link{}; };
   struct Unlink { Coordinate from{}; Coordinate to{}; std::string type{}; };
-  // As Store, but keeps id, times, version and accesses as given: for import and copies.
+  // As Store, but keeps id, times, version and accesses as given: for import and copies. What is empty or 0 is
+  // made as by Store.
   struct Restore { Memory memory{}; };
   // As Link, but keeps created_at.
   struct RestoreLink { GraphLink link{}; };
