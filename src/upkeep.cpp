@@ -127,6 +127,7 @@ class SpaceCopy {
 
   Result<void> run(const Space& space) {
     FRACTAL_TRY_INTO(const auto scan, ExportScan::make(from_, space, nullptr, options_));
+    total_ = scan.total();
     FRACTAL_TRY(scan.memories([&](const Row& row) {
       batch_.restore(row.memory);
       return flush(page_rows);
@@ -142,8 +143,10 @@ class SpaceCopy {
  private:
   Result<void> flush(std::size_t least) {
     if (batch_.size() < least) return {};
+    copied_ += batch_.size();
     FRACTAL_TRY(to_.apply(std::move(batch_)));
     batch_ = {};
+    if (options_.control.progress) options_.control.progress(copied_, total_);
     return {};
   }
 
@@ -151,6 +154,7 @@ class SpaceCopy {
   const FractalMemory to_;
   ExportOptions options_;
   Batch batch_;
+  std::uint64_t copied_ = 0, total_ = 0;  // of this space
 };
 
 }  // namespace
