@@ -1,0 +1,8 @@
+#include "engine.h"
+
+namespace fractal {
+
+Options fresh_options() { return {.path = ":memory:"}; }
+bool durable_storage() { return false; }
+
+}  // namespace fractal
