@@ -33,8 +33,7 @@ class Faults {
   std::uint64_t failures() const { return failures_; }
 
   // The call itself, or the injected error instead of it.
-  template <class Call>
-  auto run(const Call& call) -> decltype(call()) {
+  template <class Call> auto run(const Call& call) -> decltype(call()) {
     const std::uint64_t number = ++calls_;
     if (number < first_ || number > last_) return call();
     ++failures_;

@@ -86,7 +86,8 @@ TEST_CASE("fault storage: a commit that fails keeps nothing, the next one works"
   Model model, lost;
   commit(storage, model, here, [](Writer& writer) { writer.store(make_memory({1})); });
   lost = model;
-  WriteStep step = make_step([&](WriteTransaction& transaction) { Writer(transaction, lost, here).store(make_memory({2})); });
+  WriteStep step =
+      make_step([&](WriteTransaction& transaction) { Writer(transaction, lost, here).store(make_memory({2})); });
   storage.fail_next_commit();
   const auto applied = storage.apply({&step, 1});
   REQUIRE_FALSE(applied.has_value());

@@ -27,8 +27,7 @@ using RowPtr = std::shared_ptr<const StoredRow>;
 using LinkKey = std::tuple<std::string, std::string, std::string>;
 using LogKey = std::tuple<std::uint64_t, std::string, std::string, std::string>;  // sequence, key, to, type
 using WordCounts = std::array<std::uint32_t, weight_classes>;
-template <class Key>
-using RowsBy = OrderedMap<std::pair<Key, MemoryId>, RowPtr>;
+template <class Key> using RowsBy = OrderedMap<std::pair<Key, MemoryId>, RowPtr>;
 
 // A row, link or removal in the order of changes.
 struct Logged {
@@ -71,8 +70,7 @@ auto first_after(const auto& part) {
   return [&part](const auto& key) { return std::get<0>(key) > part ? 0 : -1; };
 }
 
-template <class Key, class T>
-std::vector<Key> keys_in(const OrderedMap<Key, T>& map, const auto& place) {
+template <class Key, class T> std::vector<Key> keys_in(const OrderedMap<Key, T>& map, const auto& place) {
   std::vector<Key> keys;
   map.walk(false, place, [&](const Key& key, const T&) { return keys.push_back(key), true; });
   return keys;
@@ -85,8 +83,7 @@ Row pick(const Row& row, Columns columns) {
   return out;
 }
 
-template <class Map, class Key>
-std::optional<Row> find_row(const Map& rows, const Key& key, Columns columns) {
+template <class Map, class Key> std::optional<Row> find_row(const Map& rows, const Key& key, Columns columns) {
   const RowPtr* row = rows.find(key);
   return row ? std::optional(pick((*row)->row, columns)) : std::nullopt;
 }
@@ -215,7 +212,8 @@ class View final : public ReadView {
 
   Result<std::vector<AuditRecord>> audit(std::size_t limit, std::uint64_t before) override {
     const auto place = [&](std::uint64_t number) { return before == 0 || number < before ? 0 : 1; };
-    return collect<AuditRecord>(data_->audit, place, limit, [](const AuditRecord& record) { return record; }, true);
+    return collect<AuditRecord>(
+        data_->audit, place, limit, [](const AuditRecord& record) { return record; }, true);
   }
 
  private:
@@ -234,9 +232,10 @@ class View final : public ReadView {
   Result<std::vector<Out>> collect(const auto& map, const auto& place, std::size_t limit, const auto& make,
                                    bool falling = false) const {
     std::vector<Out> out;
-    FRACTAL_TRY(walk(map, place, [&](const auto&, const auto& value) {
-      return out.size() < limit && (out.push_back(make(value)), true);
-    }, falling));
+    FRACTAL_TRY(walk(
+        map, place,
+        [&](const auto&, const auto& value) { return out.size() < limit && (out.push_back(make(value)), true); },
+        falling));
     return out;
   }
 
@@ -251,11 +250,14 @@ class View final : public ReadView {
       return scan.descending ? key >= last : -int{key <= last};
     };
     std::vector<Row> out;
-    FRACTAL_TRY(walk(map, place, [&](const auto&, const RowPtr& row) {
-      if (out.size() == scan.limit) return false;
-      if (row->key.starts_with(scan.prefix)) out.push_back(pick(row->row, scan.columns));
-      return true;
-    }, scan.descending));
+    FRACTAL_TRY(walk(
+        map, place,
+        [&](const auto&, const RowPtr& row) {
+          if (out.size() == scan.limit) return false;
+          if (row->key.starts_with(scan.prefix)) out.push_back(pick(row->row, scan.columns));
+          return true;
+        },
+        scan.descending));
     return out;
   }
 
@@ -289,9 +291,11 @@ class Step final : public WriteTransaction {
 
   Result<std::vector<Row>> scan(std::uint64_t space, MemoryId after, std::size_t limit, Columns columns) override {
     std::vector<Row> out;
-    at(space).rows.walk(false, [&](MemoryId id) { return id > after ? 0 : -1; }, [&](MemoryId, const RowPtr& row) {
-      return out.size() < limit && (out.push_back(pick(row->row, columns)), true);
-    });
+    at(space).rows.walk(
+        false, [&](MemoryId id) { return id > after ? 0 : -1; },
+        [&](MemoryId, const RowPtr& row) {
+          return out.size() < limit && (out.push_back(pick(row->row, columns)), true);
+        });
     return out;
   }
 
@@ -387,7 +391,9 @@ class Step final : public WriteTransaction {
     for (const auto& key : keys_in(data.audit_by_time, [&](auto& k) { return k.first < before ? 0 : 1; })) drop(key);
     while (data.audit.size() > keep) {
       std::pair<Time, std::uint64_t> oldest;
-      data.audit.walk(false, everything, [&](auto number, auto& record) { return oldest = {record.at, number}, false; });
+      data.audit.walk(false, everything, [&](auto number, auto& record) {
+        return oldest = {record.at, number}, false;
+      });
       drop(oldest);
     }
     return had - data.audit.size();
@@ -486,13 +492,9 @@ SpaceRecord recount(const SpaceData& data) {
 Error thrown() {
   try {
     throw;
-  } catch (const Exception& failure) {
-    return failure.error();
-  } catch (const std::exception& failure) {
+  } catch (const Exception& failure) { return failure.error(); } catch (const std::exception& failure) {
     return make_error(Errc::io, "a write failed: {}", failure.what());
-  } catch (...) {
-    return make_error(Errc::io, "a write failed: unknown exception");
-  }
+  } catch (...) { return make_error(Errc::io, "a write failed: unknown exception"); }
 }
 
 class MemoryStorage final : public Storage {
@@ -503,9 +505,7 @@ class MemoryStorage final : public Storage {
     for (WriteStep& step : steps) step.outcome = run(step, next);
     publish(std::move(next));
     return {};
-  } catch (...) {
-    return thrown();
-  }
+  } catch (...) { return thrown(); }
 
   Result<std::unique_ptr<ReadView>> read(const Space& space) override {
     const auto now = state();
@@ -570,9 +570,7 @@ class MemoryStorage final : public Storage {
     FRACTAL_TRY(step.run(transaction));
     FRACTAL_TRY_INTO(state, std::move(transaction).finish());
     return {};
-  } catch (...) {
-    return thrown();
-  }
+  } catch (...) { return thrown(); }
 
   static Result<std::vector<std::string>> mend_counters(State& state, Edit edit, const Control& control) {
     std::vector<std::string> sentences;

@@ -16,16 +16,14 @@ namespace fractal::memory_backend {
 
 using Edit = std::uint64_t;
 
-template <class Key, class T>
-class OrderedMap {
+template <class Key, class T> class OrderedMap {
  public:
   using key_type = Key;
 
   std::size_t size() const noexcept { return size_; }
 
   // Null if there is none. Valid until this map is changed.
-  template <class Probe>
-  const T* find(const Probe& key) const {
+  template <class Probe> const T* find(const Probe& key) const {
     for (const Node* node = root_.get(); node != nullptr;) {
       const auto order = key <=> node->entry->first;
       if (order == 0) return &node->entry->second;
@@ -52,8 +50,7 @@ class OrderedMap {
 
   // Visits in order (or in falling order) the entries with place(key) == 0, until visit(key, value)
   // says false. place is negative for keys before the range wanted and positive for those beyond it.
-  template <class Place, class Visit>
-  void walk(bool falling, const Place& place, const Visit& visit) const {
+  template <class Place, class Visit> void walk(bool falling, const Place& place, const Visit& visit) const {
     walk_below(root_.get(), falling, place, visit);
   }
 

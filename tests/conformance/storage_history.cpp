@@ -38,10 +38,10 @@ TEST_CASE_FIXTURE(History, "changes: the last one of each memory and link, and e
   Memory memory = make_memory({1});
   memory.embedding = {1, 2};
   write([&](Writer& writer) {
-    writer.store(memory);                                                            // 1, replaced by 4
-    writer.link({.from = a, .to = b, .type = "x", .metadata = "{}"});                // 2, gone at 6
-    writer.link({.from = b, .to = b, .type = "y", .metadata = "{}"});                // 3, replaced by 5
-    writer.patch(a, [](Memory& it) { it.importance = 1; });                          // 4, gone at 7
+    writer.store(memory);                                                             // 1, replaced by 4
+    writer.link({.from = a, .to = b, .type = "x", .metadata = "{}"});                 // 2, gone at 6
+    writer.link({.from = b, .to = b, .type = "y", .metadata = "{}"});                 // 3, replaced by 5
+    writer.patch(a, [](Memory& it) { it.importance = 1; });                           // 4, gone at 7
     writer.link({.from = b, .to = b, .type = "y", .strength = 2, .metadata = "{}"});  // 5
   });
   CHECK(sequences(0, 100) == std::vector<std::uint64_t>{2, 4, 5});
@@ -94,11 +94,15 @@ TEST_CASE_FIXTURE(History, "changes: pages of every size, from every sequence, a
 TEST_CASE_FIXTURE(History, "vectors: what changed or went, and nothing else") {
   const auto found = [&](std::uint64_t after) {
     std::map<std::uint64_t, std::vector<float>> out;  // by sequence
-    view()->vectors(after, [&](const VectorChange& change) {
-            CHECK(change.id == (first_id(space().record.number) | 1));
-            CHECK(out.emplace(change.sequence, std::vector<float>(change.vector.begin(), change.vector.end())).second);
-            return true;
-          })
+    view()
+        ->vectors(
+            after,
+            [&](const VectorChange& change) {
+              CHECK(change.id == (first_id(space().record.number) | 1));
+              CHECK(
+                  out.emplace(change.sequence, std::vector<float>(change.vector.begin(), change.vector.end())).second);
+              return true;
+            })
         .value();
     return out;
   };

@@ -40,11 +40,13 @@ struct Links {
     std::map<LinkName, LinkRow> out;
     const auto reading = view();
     std::size_t visits = 0;
-    reading->links(frontier, direction, type, [&](const LinkRow& link) {
-             out.emplace(LinkName{link.from, link.type, link.to}, link);
-             ++visits;
-             return true;
-           })
+    reading
+        ->links(frontier, direction, type,
+                [&](const LinkRow& link) {
+                  out.emplace(LinkName{link.from, link.type, link.to}, link);
+                  ++visits;
+                  return true;
+                })
         .value();
     if (direction != Direction::both) CHECK(visits == out.size());
     std::vector<LinkRow> links;
@@ -54,7 +56,8 @@ struct Links {
 };
 
 bool same_edge(const LinkRow& left, const LinkRow& right) {
-  return std::tie(left.from, left.to, left.type, left.strength) == std::tie(right.from, right.to, right.type, right.strength);
+  return std::tie(left.from, left.to, left.type, left.strength) ==
+         std::tie(right.from, right.to, right.type, right.strength);
 }
 
 }  // namespace
@@ -89,7 +92,8 @@ TEST_CASE_FIXTURE(Links, "links: one comes back whole") {
 TEST_CASE_FIXTURE(Links, "links: by direction, type and frontier") {
   fill();
   const auto unknown = Coordinate{99}.key();
-  const std::vector<std::vector<std::string>> frontiers{{}, {a}, {b}, {c}, {a, b}, {b, c}, {a, b, c}, {unknown}, {unknown, c}};
+  const std::vector<std::vector<std::string>> frontiers{{},     {a},       {b},       {c},         {a, b},
+                                                        {b, c}, {a, b, c}, {unknown}, {unknown, c}};
   for (const auto& frontier : frontiers) {
     for (const auto direction : {Direction::outgoing, Direction::incoming, Direction::both}) {
       for (const std::string_view type : {"", "related", "part_of", "Related", "\xc3\xa9t\xc3\xa9", "none"}) {

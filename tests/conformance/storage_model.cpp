@@ -135,7 +135,10 @@ std::vector<MemoryId> SpaceModel::expired(Time now) const {
 // ---- Writer ----------------------------------------------------------------------------------
 
 Writer::Writer(WriteTransaction& transaction, Model& model, const Space& space)
-    : transaction_(transaction), model_(model), name_(space), space_(model.spaces[space]),
+    : transaction_(transaction),
+      model_(model),
+      name_(space),
+      space_(model.spaces[space]),
       record_(transaction.space(space).value()) {
   if (space_.record.number == 0) {  // created just now: nothing but the number is given
     CHECK(record_->number > 0);
@@ -243,8 +246,8 @@ bool Writer::unlink(const std::string& from, const std::string& to, const std::s
   const auto link = transaction_.find_link(number(), from, to, type).value();
   CHECK(link.has_value() == space_.links.contains({from, type, to}));
   if (!link) return false;
-  const Removal removal{.sequence = ++space_.record.sequence, .kind = ChangeKind::unlinked, .key = from, .to = to,
-                        .type = type};
+  const Removal removal{
+      .sequence = ++space_.record.sequence, .kind = ChangeKind::unlinked, .key = from, .to = to, .type = type};
   --space_.record.links;
   save();
   transaction_.erase_link(number(), *link).value();
@@ -262,7 +265,8 @@ void Writer::audit(const AuditRecord& record) {
 void Writer::prune_audit(std::uint64_t keep, Time before) {
   const std::size_t had = space_.audit.size();
   std::erase_if(space_.audit, [&](const AuditRecord& record) { return record.at < before; });
-  if (space_.audit.size() > keep) space_.audit.erase(space_.audit.begin(), space_.audit.end() - static_cast<long>(keep));
+  if (space_.audit.size() > keep)
+    space_.audit.erase(space_.audit.begin(), space_.audit.end() - static_cast<long>(keep));
   CHECK(transaction_.prune_audit(number(), keep, before).value() == had - space_.audit.size());
 }
 
@@ -402,11 +406,13 @@ void compare_rows(ReadView& view, const SpaceModel& model) {
 void compare_vectors(ReadView& view, const SpaceModel& model, std::uint64_t after) {
   using Change = std::tuple<MemoryId, std::uint64_t, std::vector<float>>;
   std::set<Change> found, wanted;
-  view.vectors(after, [&](const VectorChange& change) {
-        if (change.vector.empty() && model.never_had_vector.contains(change.id)) return true;
-        found.emplace(change.id, change.sequence, std::vector<float>(change.vector.begin(), change.vector.end()));
-        return true;
-      })
+  view.vectors(after,
+               [&](const VectorChange& change) {
+                 if (change.vector.empty() && model.never_had_vector.contains(change.id)) return true;
+                 found.emplace(change.id, change.sequence,
+                               std::vector<float>(change.vector.begin(), change.vector.end()));
+                 return true;
+               })
       .value();
   for (const auto& [id, row] : model.rows) {
     if (row.row.vector_sequence > after) wanted.emplace(id, row.row.vector_sequence, row.row.memory.embedding);
@@ -485,20 +491,24 @@ Keywords words(std::string first, std::string second, std::string third, std::st
 Time at(std::int64_t microseconds) { return Time(std::chrono::microseconds(microseconds)); }
 
 Memory make_memory(const Coordinate& coordinate, std::string payload) {
-  return {.coordinate = coordinate, .payload = std::move(payload), .created_at = at(1000), .updated_at = at(1000),
+  return {.coordinate = coordinate,
+          .payload = std::move(payload),
+          .created_at = at(1000),
+          .updated_at = at(1000),
           .version = 1};
 }
 
 Coordinate Random::coordinate() {
-  static const std::vector<double> components{0, 1, 2, -1, 0.5, -1e300, std::numeric_limits<double>::max(),
-                                              std::numeric_limits<double>::denorm_min(), 3};
+  static const std::vector<double> components{
+      0, 1, 2, -1, 0.5, -1e300, std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min(), 3};
   std::vector<double> parts(1 + below(3));
   for (double& part : parts) part = components[below(components.size())];
   return Coordinate(parts);
 }
 
 double Random::importance() {
-  static const std::vector<double> values{0, 1, -1, 0.5, 0.1, 5e-324, -5e-324, 1.7976931348623157e308, 2.2250738585072014e-308};
+  static const std::vector<double> values{
+      0, 1, -1, 0.5, 0.1, 5e-324, -5e-324, 1.7976931348623157e308, 2.2250738585072014e-308};
   return values[below(values.size())];
 }
 
@@ -537,8 +547,12 @@ Memory Random::memory(std::size_t dimension) {
 }
 
 LinkRow Random::link() {
-  return {.from = key(), .to = key(), .type = link_type(), .strength = importance(),
-          .metadata = fmt::format(R"({{"l": {}}})", below(9)), .created_at = at(static_cast<std::int64_t>(below(100)))};
+  return {.from = key(),
+          .to = key(),
+          .type = link_type(),
+          .strength = importance(),
+          .metadata = fmt::format(R"({{"l": {}}})", below(9)),
+          .created_at = at(static_cast<std::int64_t>(below(100)))};
 }
 
 }  // namespace fractal::conformance

@@ -42,7 +42,7 @@ struct SpaceModel {
   std::map<LinkName, LinkRow> links{};
   std::vector<Removal> removals{};
   std::set<MemoryId> never_had_vector{};  // of those removed: vectors() may tell of them or not
-  std::vector<AuditRecord> audit{};  // their numbers are the storage's: not compared
+  std::vector<AuditRecord> audit{};       // their numbers are the storage's: not compared
 
   const ModelRow* find(std::string_view key) const;
   std::vector<Row> list(const Scan& scan) const;

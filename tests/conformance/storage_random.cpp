@@ -73,17 +73,33 @@ class Run {
     const std::string key = some_key(writer);
     const bool full = writer.model().rows.size() > most_rows;
     switch (random_.below(20)) {
-      case 0: case 1: case 2: case 3: case 4:
-        if (full) writer.remove(key);
-        else writer.store(random_.memory(random_.one_in(3) ? 0 : 3), random_.keywords());
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+        if (full)
+          writer.remove(key);
+        else
+          writer.store(random_.memory(random_.one_in(3) ? 0 : 3), random_.keywords());
         break;
-      case 5: case 6: case 7: if (!key.empty()) patch(writer, key); break;
-      case 8: if (!key.empty()) writer.set_vector(key, random_.vector(random_.one_in(3) ? 0 : 3)); break;
-      case 9: case 10: writer.remove(random_.one_in(3) ? random_.key() : key); break;
-      case 11: case 12: case 13:
+      case 5:
+      case 6:
+      case 7:
+        if (!key.empty()) patch(writer, key);
+        break;
+      case 8:
+        if (!key.empty()) writer.set_vector(key, random_.vector(random_.one_in(3) ? 0 : 3));
+        break;
+      case 9:
+      case 10: writer.remove(random_.one_in(3) ? random_.key() : key); break;
+      case 11:
+      case 12:
+      case 13:
         if (writer.model().links.size() < most_links) writer.link(near_rows(writer, random_.link()));
         break;
-      case 14: case 15: unlink_some(writer); break;
+      case 14:
+      case 15: unlink_some(writer); break;
       case 16: writer.add_accesses(random_.one_in(4) ? random_.key() : key, random_.below(4)); break;
       case 17: writer.setting(fmt::format("setting {}", random_.below(3)), random_.payload()); break;
       case 18: write_audit(writer); break;
@@ -95,15 +111,18 @@ class Run {
     const Memory other = random_.memory(0);
     const Keywords keywords = random_.keywords();
     const bool with_words = random_.one_in(2);
-    writer.patch(key, [&](Memory& memory) {
-      if (with_words) memory.payload = other.payload;
-      if (random_.one_in(2)) memory.importance = other.importance;
-      if (random_.one_in(2)) memory.expires_at = other.expires_at;
-      if (random_.one_in(2)) memory.type = other.type;
-      memory.metadata = other.metadata;
-      memory.updated_at = other.updated_at;
-      ++memory.version;
-    }, with_words ? &keywords : nullptr);
+    writer.patch(
+        key,
+        [&](Memory& memory) {
+          if (with_words) memory.payload = other.payload;
+          if (random_.one_in(2)) memory.importance = other.importance;
+          if (random_.one_in(2)) memory.expires_at = other.expires_at;
+          if (random_.one_in(2)) memory.type = other.type;
+          memory.metadata = other.metadata;
+          memory.updated_at = other.updated_at;
+          ++memory.version;
+        },
+        with_words ? &keywords : nullptr);
   }
 
   // Ends at memories that are there, mostly.
@@ -121,14 +140,19 @@ class Run {
   }
 
   void write_audit(Writer& writer) {
-    writer.audit({.at = at(static_cast<std::int64_t>(random_.below(1000))), .action = "update", .subject = random_.word(),
-                  .version = random_.below(9), .payload = random_.one_in(2) ? random_.payload() : ""});
+    writer.audit({.at = at(static_cast<std::int64_t>(random_.below(1000))),
+                  .action = "update",
+                  .subject = random_.word(),
+                  .version = random_.below(9),
+                  .payload = random_.one_in(2) ? random_.payload() : ""});
   }
 
   void forget(Writer& writer) {
     const std::uint64_t sequence = writer.model().record.sequence;
-    if (random_.one_in(2)) writer.prune_removals(sequence - std::min<std::uint64_t>(sequence, random_.below(60)));
-    else writer.prune_audit(random_.below(40), at(static_cast<std::int64_t>(random_.below(200))));
+    if (random_.one_in(2))
+      writer.prune_removals(sequence - std::min<std::uint64_t>(sequence, random_.below(60)));
+    else
+      writer.prune_audit(random_.below(40), at(static_cast<std::int64_t>(random_.below(200))));
   }
 
   Filter some_filter() {
@@ -152,8 +176,10 @@ class Run {
     const auto view = storage_->read(space).value();
     switch (random_.below(4)) {
       case 0: {
-        Scan scan{.order = static_cast<ListOrder>(random_.below(3)), .descending = random_.one_in(2),
-                  .prefix = random_.one_in(2) ? random_.coordinate().key() : "", .limit = 1 + random_.below(20),
+        Scan scan{.order = static_cast<ListOrder>(random_.below(3)),
+                  .descending = random_.one_in(2),
+                  .prefix = random_.one_in(2) ? random_.coordinate().key() : "",
+                  .limit = 1 + random_.below(20),
                   .columns = static_cast<Columns>(random_.below(3))};
         if (random_.one_in(2)) {
           scan.after = {random_.importance(), static_cast<std::int64_t>(random_.below(50)),
@@ -177,9 +203,9 @@ class Run {
         const auto direction = static_cast<Direction>(random_.below(3));
         const std::string type = random_.one_in(2) ? random_.link_type() : "";
         std::set<LinkName> found, wanted;
-        view->links(frontier, direction, type, [&](const LinkRow& link) {
-              return found.emplace(link.from, link.type, link.to), true;
-            }).value();
+        view->links(frontier, direction, type,
+                    [&](const LinkRow& link) { return found.emplace(link.from, link.type, link.to), true; })
+            .value();
         for (const LinkRow& link : model.links_from_or_to(frontier, direction, type)) {
           wanted.emplace(link.from, link.type, link.to);
         }

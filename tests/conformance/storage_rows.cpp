@@ -55,9 +55,14 @@ TEST_CASE_FIXTURE(Rows, "rows: an empty storage has nothing") {
 }
 
 TEST_CASE_FIXTURE(Rows, "rows: payload and metadata come back byte for byte") {
-  const std::vector<std::string> texts{
-      "{}", R"({"a": "line\nline", "b" : [1,  2]})", "{\"a\":\n\t\"x\"\r\n}", "{\"é\": \"日本語 \U0001F375\"}", R"({"a":1,"a":2})",
-      R"({"n": 1.0e400, "quote": "'\"\\"})", "{\"\x7f\": \"\xef\xbf\xbd\"}", R"({"big": 18446744073709551615})"};
+  const std::vector<std::string> texts{"{}",
+                                       R"({"a": "line\nline", "b" : [1,  2]})",
+                                       "{\"a\":\n\t\"x\"\r\n}",
+                                       "{\"é\": \"日本語 \U0001F375\"}",
+                                       R"({"a":1,"a":2})",
+                                       R"({"n": 1.0e400, "quote": "'\"\\"})",
+                                       "{\"\x7f\": \"\xef\xbf\xbd\"}",
+                                       R"({"big": 18446744073709551615})"};
   write([&](Writer& writer) {
     for (std::size_t i = 0; i < texts.size(); ++i) {
       Memory memory = make_memory({1, static_cast<double>(i)}, texts[i]);
@@ -84,9 +89,24 @@ TEST_CASE_FIXTURE(Rows, "rows: a payload of the greatest size") {
 
 TEST_CASE_FIXTURE(Rows, "rows: every importance bit for bit") {
   using limits_of = std::numeric_limits<double>;
-  std::vector<double> values{0.0, 1.0, -1.0, 0.1, 1.0 / 3, limits_of::max(), limits_of::lowest(), limits_of::min(),
-                             limits_of::denorm_min(), -limits_of::denorm_min(), std::nextafter(1.0, 2.0), 9007199254740993.0,
-                             -9007199254740992.0, 9223372036854775807.0, 4e15, 281474976710656.0, 1e15 + 0.5, 123456789.0};
+  std::vector<double> values{0.0,
+                             1.0,
+                             -1.0,
+                             0.1,
+                             1.0 / 3,
+                             limits_of::max(),
+                             limits_of::lowest(),
+                             limits_of::min(),
+                             limits_of::denorm_min(),
+                             -limits_of::denorm_min(),
+                             std::nextafter(1.0, 2.0),
+                             9007199254740993.0,
+                             -9007199254740992.0,
+                             9223372036854775807.0,
+                             4e15,
+                             281474976710656.0,
+                             1e15 + 0.5,
+                             123456789.0};
   for (int exponent = -1074; exponent < 1024; exponent += 7) {
     values.push_back(std::ldexp(1.0, exponent));
     values.push_back(-std::nextafter(std::ldexp(1.0, exponent), 0.0));
@@ -146,8 +166,16 @@ TEST_CASE_FIXTURE(Rows, "rows: every field in every combination") {
 
 TEST_CASE_FIXTURE(Rows, "rows: embeddings bit for bit") {
   using limits_of = std::numeric_limits<float>;
-  const std::vector<float> extremes{0.0F, -0.0F, limits_of::max(), limits_of::lowest(), limits_of::min(),
-                                    limits_of::denorm_min(), -limits_of::denorm_min(), 0.1F, 1.0F, -1.0F};
+  const std::vector<float> extremes{0.0F,
+                                    -0.0F,
+                                    limits_of::max(),
+                                    limits_of::lowest(),
+                                    limits_of::min(),
+                                    limits_of::denorm_min(),
+                                    -limits_of::denorm_min(),
+                                    0.1F,
+                                    1.0F,
+                                    -1.0F};
   std::vector<float> reversed(extremes.rbegin(), extremes.rend());
   write([&](Writer& writer) {
     Memory memory = make_memory({1});
@@ -184,7 +212,10 @@ TEST_CASE_FIXTURE(Rows, "put: what is not given stays as it was") {
   compare(*storage, model);
 
   const Keywords other = words("w2");
-  write([&](Writer& writer) { writer.patch(key, [](Memory&) {}, &other); });
+  write([&](Writer& writer) {
+    writer.patch(
+        key, [](Memory&) {}, &other);
+  });
   CHECK(get({1}).memory.embedding == memory.embedding);
   CHECK(view()->postings(std::vector<std::string>{"w1"}).value().entries.empty());
   compare(*storage, model);
@@ -197,7 +228,10 @@ TEST_CASE_FIXTURE(Rows, "put: what is not given stays as it was") {
   CHECK(get({1}).memory.embedding.empty());
   compare(*storage, model);
   const Keywords none;
-  write([&](Writer& writer) { writer.patch(key, [](Memory&) {}, &none); });
+  write([&](Writer& writer) {
+    writer.patch(
+        key, [](Memory&) {}, &none);
+  });
   CHECK(view()->postings(std::vector<std::string>{"w2"}).value().entries.empty());
   compare(*storage, model);
 }
@@ -257,12 +291,14 @@ TEST_CASE_FIXTURE(Rows, "list: three orders, both directions, prefixes and pages
   write(fill);
   const auto reading = view();
   const std::string max_key = Coordinate{std::numeric_limits<double>::max()}.key();
-  const std::vector<std::string> prefixes{"", Coordinate{1}.key(), Coordinate{1, 2}.key(), Coordinate{0}.key(), max_key,
-                                          max_key.substr(0, 1), "\xff", Coordinate{77}.key()};
+  const std::vector<std::string> prefixes{
+      "",     Coordinate{1}.key(), Coordinate{1, 2}.key(), Coordinate{0}.key(), max_key, max_key.substr(0, 1),
+      "\xff", Coordinate{77}.key()};
   for (const auto order : {ListOrder::coordinate, ListOrder::created_at, ListOrder::importance}) {
     for (const bool descending : {false, true}) {
       for (const std::string& prefix : prefixes) {
-        Scan scan{.order = order, .descending = descending, .prefix = prefix, .limit = no_limit, .columns = Columns::header};
+        Scan scan{
+            .order = order, .descending = descending, .prefix = prefix, .limit = no_limit, .columns = Columns::header};
         const auto wanted = space().list(scan);
         for (std::size_t size = 1; size <= wanted.size() + 1; size += 1 + size / 5) {
           scan.limit = size;
@@ -292,8 +328,12 @@ TEST_CASE_FIXTURE(Rows, "list: goes on after a position whose row is gone, or wa
   for (const auto order : {ListOrder::coordinate, ListOrder::created_at, ListOrder::importance}) {
     for (const bool descending : {false, true}) {
       for (const Row& row : all) {
-        const Scan scan{.order = order, .descending = descending, .after = position_of(row), .prefix = {},
-                        .limit = 100, .columns = Columns::payload};
+        const Scan scan{.order = order,
+                        .descending = descending,
+                        .after = position_of(row),
+                        .prefix = {},
+                        .limit = 100,
+                        .columns = Columns::payload};
         CHECK(difference(reading->list(scan).value(), space().list(scan), Columns::payload) == "");
       }
     }
@@ -310,14 +350,17 @@ TEST_CASE_FIXTURE(Rows, "keys: ranges, in rising order, until the visitor stops"
   for (const auto& [id, row] : space().rows) sorted.emplace(row.key, id);
   const auto read = [&](const std::string& first, const std::string& last, std::size_t most) {
     std::vector<std::pair<std::string, MemoryId>> out;
-    reading->keys(first, last, [&](const KeyRow& row) {
-             out.emplace_back(row.key, row.id);
-             return out.size() < most;
-           })
+    reading
+        ->keys(first, last,
+               [&](const KeyRow& row) {
+                 out.emplace_back(row.key, row.id);
+                 return out.size() < most;
+               })
         .value();
     return out;
   };
-  std::vector<std::string> bounds{"", "\xff", std::string(8, '\0'), "\x80", Coordinate{0.25}.key(), std::string(9, '\xff')};
+  std::vector<std::string> bounds{
+      "", "\xff", std::string(8, '\0'), "\x80", Coordinate{0.25}.key(), std::string(9, '\xff')};
   for (const auto& [key, id] : sorted) bounds.push_back(key);
   for (const std::string& first : bounds) {
     for (const std::string& last : bounds) {

@@ -24,9 +24,9 @@ struct Words {
 };
 
 bool same_postings(const Postings& left, const Postings& right) {
-  return left.counts == right.counts && std::ranges::equal(left.entries, right.entries, [](const auto& a, const auto& b) {
-           return a.id == b.id && a.words == b.words;
-         });
+  return left.counts == right.counts &&
+         std::ranges::equal(left.entries, right.entries,
+                            [](const auto& a, const auto& b) { return a.id == b.id && a.words == b.words; });
 }
 
 // A line of tests/data/filter_vectors.jsonl; its README says what is in it.
@@ -108,7 +108,8 @@ struct Selecting : Words {
   }
 
   // Nothing that passes is missing; what claims to be exact is.
-  static void check_selection(const Selection& selection, const std::vector<MemoryId>& wanted, const std::string& text) {
+  static void check_selection(const Selection& selection, const std::vector<MemoryId>& wanted,
+                              const std::string& text) {
     CAPTURE(text);
     CHECK(selection.complete);
     CHECK(std::is_sorted(selection.ids.begin(), selection.ids.end()));
@@ -139,13 +140,18 @@ struct Selecting : Words {
   }
 
   void check_limits(ReadView& reading) {
-    const auto filters = {Filter(), Filter::exists("v"), Filter::ge("year", 2024), !Filter::eq("topic", "tea"),
-                          Filter::eq("v", 1) || Filter::prefix("v", "t"), Filter::eq("$type", "semantic")};
+    const auto filters = {Filter(),
+                          Filter::exists("v"),
+                          Filter::ge("year", 2024),
+                          !Filter::eq("topic", "tea"),
+                          Filter::eq("v", 1) || Filter::prefix("v", "t"),
+                          Filter::eq("$type", "semantic")};
     for (const Filter& filter : filters) {
       const std::string text = filter.to_json();
       CAPTURE(text);
       for (const Coordinate& under : {Coordinate{0}, Coordinate{58}, Coordinate{58, 0.5}, Coordinate{-3}}) {
-        check_selection(reading.select(filter, under.key(), no_limit).value(), space().select(filter, under.key()), text);
+        check_selection(reading.select(filter, under.key(), no_limit).value(), space().select(filter, under.key()),
+                        text);
       }
       const Selection all = reading.select(filter, "", no_limit).value();
       REQUIRE_FALSE(all.ids.empty());
@@ -228,12 +234,19 @@ TEST_CASE_FIXTURE(Words, "postings: counts of each column, terms in no row, term
     writer.store(make_memory({5}), words("\xe8\x8c\xb6 \xc3\xa9t\xc3\xa9 0x1f AND or NEAR"));
   };
   write(fill);
-  const std::vector<std::vector<std::string>> queries{
-      {"tea"}, {"green", "tea"}, {"tea", "green"}, {"nothing"}, {"nothing", "ada"}, {}, {"\xe8\x8c\xb6"}, {"AND"}, {"NEAR"},
-      {"OR"}, {"te"}, {"tea", "nothing", "green", "ada", "or"}};
-  for (const auto& query : queries) {
-    CHECK(same_postings(view()->postings(query).value(), space().postings(query)));
-  }
+  const std::vector<std::vector<std::string>> queries{{"tea"},
+                                                      {"green", "tea"},
+                                                      {"tea", "green"},
+                                                      {"nothing"},
+                                                      {"nothing", "ada"},
+                                                      {},
+                                                      {"\xe8\x8c\xb6"},
+                                                      {"AND"},
+                                                      {"NEAR"},
+                                                      {"OR"},
+                                                      {"te"},
+                                                      {"tea", "nothing", "green", "ada", "or"}};
+  for (const auto& query : queries) { CHECK(same_postings(view()->postings(query).value(), space().postings(query))); }
   const auto found = view()->postings(queries[2]).value();
   REQUIRE(found.entries.size() == 2);
   CHECK(found.counts[0] == std::array<std::uint32_t, 4>{2, 1, 0, 3});
@@ -243,9 +256,7 @@ TEST_CASE_FIXTURE(Words, "postings: counts of each column, terms in no row, term
 
   commit(*storage, model, other, fill);
   commit(*storage, model, other, [](Writer& writer) { writer.store(make_memory({9}), words("nothing tea")); });
-  for (const auto& query : queries) {
-    CHECK(same_postings(view()->postings(query).value(), space().postings(query)));
-  }
+  for (const auto& query : queries) { CHECK(same_postings(view()->postings(query).value(), space().postings(query))); }
 }
 
 TEST_CASE_FIXTURE(Words, "postings: many rows, then updates and erasures") {
@@ -272,7 +283,8 @@ TEST_CASE_FIXTURE(Words, "postings: many rows, then updates and erasures") {
   write([&](Writer& writer) {
     for (std::size_t i = 0; i < keys.size(); i += 3) {
       const Keywords keywords = random.keywords();
-      writer.patch(keys[i], [](Memory&) {}, i % 2 == 0 ? &keywords : nullptr);
+      writer.patch(
+          keys[i], [](Memory&) {}, i % 2 == 0 ? &keywords : nullptr);
     }
     for (std::size_t i = 1; i < keys.size(); i += 3) writer.remove(keys[i]);
   });
@@ -280,8 +292,10 @@ TEST_CASE_FIXTURE(Words, "postings: many rows, then updates and erasures") {
   write([&](Writer& writer) {
     for (std::size_t i = 0; i < 50; ++i) {
       const Keywords first = words("w1 w2"), second = words("w2 w3 w3");  // twice in one step: the second counts
-      writer.patch(keys[i * 3], [](Memory&) {}, &first);
-      writer.patch(keys[i * 3], [](Memory&) {}, &second);
+      writer.patch(
+          keys[i * 3], [](Memory&) {}, &first);
+      writer.patch(
+          keys[i * 3], [](Memory&) {}, &second);
     }
   });
   check();
