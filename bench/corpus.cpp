@@ -14,7 +14,8 @@ constexpr std::size_t dimension = 384;
 
 // "ka", "kale", "kalemo": syllables, so that words have the lengths of words.
 std::string spell(std::size_t number) {
-  static constexpr const char* syllables[] = {"ka", "le", "mo", "ri", "tu", "sen", "dar", "vil", "po", "ne", "gra", "hi"};
+  static constexpr const char* syllables[] = {"ka",  "le",  "mo", "ri", "tu",  "sen",
+                                              "dar", "vil", "po", "ne", "gra", "hi"};
   std::string word;
   do {
     word += syllables[number % 12];
@@ -49,7 +50,8 @@ std::string Corpus::text(std::size_t bytes) {
 Memory Corpus::next(double group) {
   Memory memory;
   memory.coordinate = {group, ++number_};
-  memory.payload = R"({"text": ")" + text(payload_bytes) + R"(", "year": )" + std::to_string(2000 + random_() % 30) + "}";
+  memory.payload =
+      R"({"text": ")" + text(payload_bytes) + R"(", "year": )" + std::to_string(2000 + random_() % 30) + "}";
   std::normal_distribution<float> normal;
   double square = 0;
   memory.embedding.resize(dimension);

@@ -9,8 +9,7 @@
 
 namespace fractal::bench {
 
-template <class Work>
-double seconds(const Work& work) {
+template <class Work> double seconds(const Work& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -27,8 +26,7 @@ struct Pair {
   double ratio() const { return job / floor; }
 };
 
-template <class Job, class Floor>
-Pair side_by_side(int rounds, const Job& job, const Floor& floor) {
+template <class Job, class Floor> Pair side_by_side(int rounds, const Job& job, const Floor& floor) {
   std::vector<double> jobs, floors;
   for (int round = 0; round < rounds; ++round) {
     jobs.push_back(seconds(job));

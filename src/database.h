@@ -81,7 +81,8 @@ class Database {
                                          const Control& control) const;
 
  private:
-  Database(Options options, std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index, TextFields text_fields);
+  Database(Options options, std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index,
+           TextFields text_fields);
   Result<void> settle_text_fields();
   Result<void> settle_indexed_fields();
   void follow(const BatchOutcome& outcome) noexcept;

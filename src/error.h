@@ -10,14 +10,12 @@
 
 namespace fractal {
 
-template <class... Args>
-Error make_error(Errc code, fmt::format_string<Args...> format, Args&&... args) {
+template <class... Args> Error make_error(Errc code, fmt::format_string<Args...> format, Args&&... args) {
   return {code, fmt::format(format, std::forward<Args>(args)...)};
 }
 
 // The same error, told from further out: "import line 7: payload is not an object".
-template <class... Args>
-Error within(const Error& inner, fmt::format_string<Args...> format, Args&&... args) {
+template <class... Args> Error within(const Error& inner, fmt::format_string<Args...> format, Args&&... args) {
   return {inner.code, fmt::format(format, std::forward<Args>(args)...) + ": " + inner.message};
 }
 
@@ -28,15 +26,13 @@ Error within(const Error& inner, fmt::format_string<Args...> format, Args&&... a
 // A name of its own for each use, since uses nest (a lambda inside an argument).
 #define FRACTAL_NAME(stem) FRACTAL_JOIN(stem, __COUNTER__)
 
-#define FRACTAL_TRY_(temporary, expression)                              \
-  do {                                                                   \
-    if (auto temporary = (expression); !temporary) {                     \
-      return std::move(temporary).error();                               \
-    }                                                                    \
+#define FRACTAL_TRY_(temporary, expression)                                                 \
+  do {                                                                                      \
+    if (auto temporary = (expression); !temporary) { return std::move(temporary).error(); } \
   } while (false)
-#define FRACTAL_TRY_INTO_(temporary, target, expression)                 \
-  auto temporary = (expression);                                         \
-  if (!temporary) return std::move(temporary).error();                   \
+#define FRACTAL_TRY_INTO_(temporary, target, expression) \
+  auto temporary = (expression);                         \
+  if (!temporary) return std::move(temporary).error();   \
   target = std::move(*temporary)
 
 // Leaves the function with the error, if there is one.

@@ -54,7 +54,8 @@ std::string xml(std::string_view text) {
     }
   }
   for (const std::string_view no_character : {"\xEF\xBF\xBE", "\xEF\xBF\xBF"}) {
-    for (std::size_t at = 0; (at = out.find(no_character, at)) != out.npos;) out.replace(at, replacement.size(), replacement);
+    for (std::size_t at = 0; (at = out.find(no_character, at)) != out.npos;)
+      out.replace(at, replacement.size(), replacement);
   }
   return out;
 }
@@ -137,8 +138,7 @@ class GraphWriter {
         break;
       case GraphFormat::graphml:
         out_ << "    <edge source=\"" << xml(from) << "\" target=\"" << xml(to) << "\"><data key=\"type\">"
-             << xml(link.type) << "</data><data key=\"strength\">" << json::number(link.strength)
-             << "</data></edge>\n";
+             << xml(link.type) << "</data><data key=\"strength\">" << json::number(link.strength) << "</data></edge>\n";
         break;
     }
     return check();
@@ -217,8 +217,8 @@ Result<std::uint64_t> Reads::export_graph(std::ostream& out, GraphFormat format,
   FRACTAL_TRY(writer.begin());
   FRACTAL_TRY(scan.memories([&](const Row& row) {
     count();
-    return writer.node({row.memory.coordinate.to_string(), short_label(row),
-                        std::string(to_string(row.memory.type)), row.memory.importance});
+    return writer.node({row.memory.coordinate.to_string(), short_label(row), std::string(to_string(row.memory.type)),
+                        row.memory.importance});
   }));
   std::unordered_set<std::string> bare;
   const auto add_bare = [&](const std::string& key) -> Result<void> {
@@ -226,11 +226,12 @@ Result<std::uint64_t> Reads::export_graph(std::ostream& out, GraphFormat format,
     FRACTAL_TRY_INTO(const auto coordinate, Coordinate::from_key(key));
     return writer.node({coordinate.to_string(), coordinate.to_string(), {}});
   };
-  FRACTAL_TRY(visit_links(options.links, scan, ends, [&](const LinkRow& row, bool bare_from, bool bare_to) -> Result<void> {
-    if (bare_from) FRACTAL_TRY(add_bare(row.from));
-    if (bare_to) FRACTAL_TRY(add_bare(row.to));
-    return {};
-  }));
+  FRACTAL_TRY(
+      visit_links(options.links, scan, ends, [&](const LinkRow& row, bool bare_from, bool bare_to) -> Result<void> {
+        if (bare_from) FRACTAL_TRY(add_bare(row.from));
+        if (bare_to) FRACTAL_TRY(add_bare(row.to));
+        return {};
+      }));
   FRACTAL_TRY(writer.begin_links());
   FRACTAL_TRY(visit_links(options.links, scan, ends, [&](const LinkRow& row, bool, bool) -> Result<void> {
     count();

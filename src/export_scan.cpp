@@ -17,9 +17,7 @@ Result<ExportScan> ExportScan::make(const Database& database, const Space& space
                                     const ExportOptions& options) {
   FRACTAL_TRY(options.filter.check());
   if (!options.within.empty()) FRACTAL_TRY(options.within.check());
-  if (!pinned && options.consistent) {
-    FRACTAL_TRY_INTO(pinned, database.pin(space));
-  }
+  if (!pinned && options.consistent) { FRACTAL_TRY_INTO(pinned, database.pin(space)); }
   ExportScan scan(database, space, std::move(pinned), options);
   FRACTAL_TRY_INTO(const Look look, database.look(space, scan.pinned_, options.control));
   scan.total_ = look.space().memories + (options.links ? look.space().links : 0);

@@ -24,9 +24,9 @@ class Node {
   bool is_scalar() const noexcept { return kind() != Kind::array && kind() != Kind::object; }
   // null, boolean, number or text alone. Integers beyond 64 bits are doubles.
   Value scalar() const;
-  std::string_view text() const noexcept;    // kind text
-  std::size_t size() const noexcept;         // elements or members
-  Node at(std::size_t i) const noexcept;     // kind array
+  std::string_view text() const noexcept;  // kind text
+  std::size_t size() const noexcept;       // elements or members
+  Node at(std::size_t i) const noexcept;   // kind array
   // kind object: the last member of that name.
   std::optional<Node> member(std::string_view key) const noexcept;
   void for_each_member(const std::function<void(std::string_view key, Node value)>& visit) const;

@@ -21,8 +21,8 @@ class Likeness {
 
  private:
   struct Entry {
-    std::vector<float> vector;        // of length 1, or empty
-    std::vector<std::string> words;   // distinct, sorted
+    std::vector<float> vector;       // of length 1, or empty
+    std::vector<std::string> words;  // distinct, sorted
   };
   std::vector<Entry> entries_;
 };

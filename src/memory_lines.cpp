@@ -108,9 +108,7 @@ class LineReader {
   Result<void> time(std::string_view name, Time& target) const {
     std::string written;
     FRACTAL_TRY(text(name, written));
-    if (has(name)) {
-      FRACTAL_TRY_INTO(target, parse_time(written));
-    }
+    if (has(name)) { FRACTAL_TRY_INTO(target, parse_time(written)); }
     return {};
   }
 
@@ -169,9 +167,9 @@ class LineReader {
 };
 
 Result<Batch::Restore> read_memory(const LineReader& reader) {
-  static constexpr std::string_view names[] = {"coordinate", "payload",    "payload_text", "type",       "importance",
-                                               "metadata",   "metadata_text", "embedding",  "expires_at", "id",
-                                               "created_at", "updated_at", "version",      "accesses"};
+  static constexpr std::string_view names[] = {
+      "coordinate", "payload",    "payload_text", "type",       "importance", "metadata", "metadata_text",
+      "embedding",  "expires_at", "id",           "created_at", "updated_at", "version",  "accesses"};
   FRACTAL_TRY(reader.only(names));
   Batch::Restore entry;
   Memory& memory = entry.memory;
@@ -199,7 +197,8 @@ Result<Batch::Restore> read_memory(const LineReader& reader) {
 }
 
 Result<Batch::RestoreLink> read_link(const LineReader& reader) {
-  static constexpr std::string_view names[] = {"from", "to", "type", "strength", "metadata", "metadata_text", "created_at"};
+  static constexpr std::string_view names[] = {"from",          "to",        "type", "strength", "metadata",
+                                               "metadata_text", "created_at"};
   FRACTAL_TRY(reader.only(names));
   Batch::RestoreLink entry;
   GraphLink& link = entry.link;
@@ -227,8 +226,9 @@ std::string memory_line(const Memory& memory) {
     append_vector(line, memory.embedding);
   }
   if (memory.expires_at) line += fmt::format(",\"expires_at\":\"{}\"", to_string(*memory.expires_at));
-  line += fmt::format(",\"id\":\"{}\",\"created_at\":\"{}\",\"updated_at\":\"{}\",\"version\":{}", memory.id.to_string(),
-                      to_string(memory.created_at), to_string(memory.updated_at), memory.version);
+  line +=
+      fmt::format(",\"id\":\"{}\",\"created_at\":\"{}\",\"updated_at\":\"{}\",\"version\":{}", memory.id.to_string(),
+                  to_string(memory.created_at), to_string(memory.updated_at), memory.version);
   if (memory.accesses != 0) line += fmt::format(",\"accesses\":{}", memory.accesses);
   line += '}';
   return line;
@@ -256,7 +256,8 @@ Result<std::variant<HeaderLine, Batch::Restore, Batch::RestoreLink>> parse_line(
     FRACTAL_TRY(reader.text("format", format));
     FRACTAL_TRY(reader.count("version", version));
     if (format == format_name && version == 1) return Line(HeaderLine{});
-    return make_error(Errc::unsupported, "format {} version {}: only {} version 1 is known", format, version, format_name);
+    return make_error(Errc::unsupported, "format {} version {}: only {} version 1 is known", format, version,
+                      format_name);
   }
   if (reader.has("from") || reader.has("to")) {
     FRACTAL_TRY_INTO(auto link, read_link(reader));

@@ -23,8 +23,7 @@ Direction reversed(Direction direction) {
 }
 
 // Calls visit(origin, next, link) for each step that the link allows from a coordinate of the frontier.
-template <class Visit>
-void for_each_step(Direction direction, const LinkRow& link, const Visit& visit) {
+template <class Visit> void for_each_step(Direction direction, const LinkRow& link, const Visit& visit) {
   if (direction != Direction::incoming) visit(link.from, link.to, link);
   if (direction != Direction::outgoing) visit(link.to, link.from, link);
 }

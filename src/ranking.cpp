@@ -27,7 +27,8 @@ double unit_keyword_score(double score, double bound) noexcept { return bound > 
 
 double reciprocal_rank(std::uint64_t rank) noexcept { return rank == 0 ? 0 : 1.0 / (60.0 + static_cast<double>(rank)); }
 
-void diversify(std::vector<Candidate>& candidates, double diversity, const std::function<double(std::size_t)>& relevance,
+void diversify(std::vector<Candidate>& candidates, double diversity,
+               const std::function<double(std::size_t)>& relevance,
                const std::function<double(std::size_t, std::size_t)>& likeness) {
   const std::size_t n = candidates.size();
   std::vector<double> most_alike(n, 0);

@@ -14,10 +14,10 @@ namespace fractal {
 // A memory with what each side says of it.
 struct Candidate {
   MemoryId id = 0;
-  double score = 0;                  // by which it is ordered, and Hit::score
-  std::optional<double> vector{};    // raw score of the vector side; unset: no vector
-  std::optional<double> keyword{};   // raw BM25; unset: none of the words
-  std::uint64_t vector_rank = 0;     // from 1, for reciprocal rank fusion; 0: not ranked
+  double score = 0;                 // by which it is ordered, and Hit::score
+  std::optional<double> vector{};   // raw score of the vector side; unset: no vector
+  std::optional<double> keyword{};  // raw BM25; unset: none of the words
+  std::uint64_t vector_rank = 0;    // from 1, for reciprocal rank fusion; 0: not ranked
   std::uint64_t keyword_rank = 0;
 };
 
@@ -35,7 +35,8 @@ double reciprocal_rank(std::uint64_t rank) noexcept;
 // Maximal marginal relevance: reorders the candidates, which are in order of score, by
 // (1 - diversity) * relevance - diversity * (likeness to the most alike before it).
 // relevance(i) and likeness(i, j) are in 0..1.
-void diversify(std::vector<Candidate>& candidates, double diversity, const std::function<double(std::size_t)>& relevance,
+void diversify(std::vector<Candidate>& candidates, double diversity,
+               const std::function<double(std::size_t)>& relevance,
                const std::function<double(std::size_t, std::size_t)>& likeness);
 
 }  // namespace fractal

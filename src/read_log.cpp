@@ -17,7 +17,8 @@ void ReadLog::note(const Space& space, const Memory& memory, Time at) {
   Notes& notes = notes_[space];
   if (count_accesses_ && notes.accesses.size() < most_records) ++notes.accesses[memory.coordinate.key()];
   if (!audit_reads_) return;
-  notes.records.push_back({.at = at, .action = "read", .subject = memory.coordinate.to_string(), .version = memory.version});
+  notes.records.push_back(
+      {.at = at, .action = "read", .subject = memory.coordinate.to_string(), .version = memory.version});
   if (notes.records.size() > 2 * most_records) {
     notes.records.erase(notes.records.begin(), notes.records.begin() + most_records);
   }

@@ -180,9 +180,7 @@ Result<std::vector<Change>> Reads::changes(std::uint64_t after, std::size_t limi
       if (there && (look.hidden_key(row.key) || look.hidden_key(row.to))) continue;  // expired; removals will tell
       Change change{.sequence = row.sequence, .kind = row.kind, .type = row.type};
       FRACTAL_TRY_INTO(change.coordinate, Coordinate::from_key(row.key));
-      if (!row.to.empty()) {
-        FRACTAL_TRY_INTO(change.to, Coordinate::from_key(row.to));
-      }
+      if (!row.to.empty()) { FRACTAL_TRY_INTO(change.to, Coordinate::from_key(row.to)); }
       changes.push_back(std::move(change));
     }
     at_end = rows.size() < wanted || changes.size() == limit;

@@ -57,7 +57,9 @@ class SearchRun {
     }
     SearchMode mode = options_.mode;
     if (mode == SearchMode::automatic) {
-      mode = query_.vector.empty() ? SearchMode::keyword : query_.text.empty() ? SearchMode::vector : SearchMode::hybrid;
+      mode = query_.vector.empty() ? SearchMode::keyword
+             : query_.text.empty() ? SearchMode::vector
+                                   : SearchMode::hybrid;
     }
     if (mode == SearchMode::hybrid && space_.vectors == 0) mode = SearchMode::keyword;
     if (mode == SearchMode::hybrid && options_.fusion == Fusion::convex && space_.metric == Metric::dot) {
@@ -107,7 +109,8 @@ class SearchRun {
   }
 
   Result<void> collect_keywords() {
-    for (const auto& hit : keyword_hits_) candidates_.push_back({.id = hit.id, .score = hit.score, .keyword = hit.score});
+    for (const auto& hit : keyword_hits_)
+      candidates_.push_back({.id = hit.id, .score = hit.score, .keyword = hit.score});
     result_.matched = candidates_.size();
     keep_best(candidates_, pool());
     return {};
@@ -206,7 +209,8 @@ class SearchRun {
       return left.score != right.score ? left.score > right.score : left.id < right.id;
     });
     for (std::size_t i = 0; i < by_vector.entries.size(); ++i) {
-      candidates_.push_back({.id = by_vector.entries[i].id, .vector = by_vector.entries[i].score, .vector_rank = i + 1});
+      candidates_.push_back(
+          {.id = by_vector.entries[i].id, .vector = by_vector.entries[i].score, .vector_rank = i + 1});
     }
     std::sort(candidates_.begin(), candidates_.end(),
               [](const Candidate& left, const Candidate& right) { return left.id < right.id; });
@@ -286,9 +290,9 @@ class SearchRun {
     const auto value = [ranks](std::uint64_t rank, const std::optional<double>& score) {
       return ranks ? static_cast<double>(rank) : score.value_or(0);
     };
-    return {{ranks ? "rrf vector" : "vector", value(candidate.vector_rank, candidate.vector), vector_part(candidate)},
-            {ranks ? "rrf keyword" : "keyword", value(candidate.keyword_rank, candidate.keyword),
-             keyword_part(candidate)}};
+    return {
+        {ranks ? "rrf vector" : "vector", value(candidate.vector_rank, candidate.vector), vector_part(candidate)},
+        {ranks ? "rrf keyword" : "keyword", value(candidate.keyword_rank, candidate.keyword), keyword_part(candidate)}};
   }
 
   std::vector<ScorePart> explain_terms(const Candidate& candidate) const {

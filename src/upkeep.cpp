@@ -44,8 +44,7 @@ class SpaceCheck {
   }
 
  private:
-  template <class... Args>
-  void problem(fmt::format_string<Args...> format, Args&&... args) {
+  template <class... Args> void problem(fmt::format_string<Args...> format, Args&&... args) {
     if (report_.problems.size() >= most_problems) return;
     const Space& space = look_.space().space;
     report_.problems.push_back(fmt::format("space {}/{}: ", space.tenant, space.name) +
@@ -220,8 +219,8 @@ Result<RepairReport> FractalMemory::repair(const Control& control) const {
       return {};
     }));
     database_->index().drop(number);
-    report.repaired.push_back(fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name,
-                                          memories));
+    report.repaired.push_back(
+        fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name, memories));
   }
   return report;
 }
@@ -234,7 +233,8 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
     for (std::uint64_t removed = page_rows; removed == page_rows;) {
       FRACTAL_TRY(check_control(options.control, "maintain"));
       FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
-        const BatchContext context{space, database_->options(), database_->text_fields(), database_->now(), {}, no_notes};
+        const BatchContext context{space,   database_->options(), database_->text_fields(), database_->now(), {},
+                                   no_notes};
         FRACTAL_TRY_INTO(removed, remove_expired(transaction, context, page_rows));
         FRACTAL_TRY_INTO(const auto forgotten, forget_old(transaction, context));
         report.audit_removed += forgotten;

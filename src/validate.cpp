@@ -56,9 +56,7 @@ Result<void> check_patch(const Patch& patch) {
   if (patch.embedding && !patch.embedding->empty()) FRACTAL_TRY(check_vector(*patch.embedding, "embedding"));
   if (patch.expires_at) {
     FRACTAL_TRY(check_time(*patch.expires_at, "expires_at"));
-    if (patch.never_expires) {
-      return make_error(Errc::invalid_argument, "expires_at and never_expires are both set");
-    }
+    if (patch.never_expires) { return make_error(Errc::invalid_argument, "expires_at and never_expires are both set"); }
   }
   return {};
 }

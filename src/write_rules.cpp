@@ -165,11 +165,11 @@ class BatchRun {
     row.vector_sequence = vector_changed ? sequence : (before ? before->vector_sequence : 0);
     row.words = keywords.words;
     count(before ? &*before : nullptr, &row);
-    FRACTAL_TRY(transaction_.put(space_.number, row,
-                                 {.created = !before, .vector = vector_changed, .keywords = &keywords}));
+    FRACTAL_TRY(
+        transaction_.put(space_.number, row, {.created = !before, .vector = vector_changed, .keywords = &keywords}));
     if (vector_changed) outcome_.vectors.push_back({row.id, sequence, vector});
-    FRACTAL_TRY(audit(before ? "update" : "create", row.memory.coordinate.to_string(), row.memory.version,
-                      row.memory.payload));
+    FRACTAL_TRY(
+        audit(before ? "update" : "create", row.memory.coordinate.to_string(), row.memory.version, row.memory.payload));
     return Written{.id = row.memory.id, .version = row.memory.version, .sequence = sequence, .created = !before};
   }
 
@@ -192,8 +192,7 @@ class BatchRun {
     }
     count(&before, &row);
     FRACTAL_TRY(transaction_.put(
-        space_.number, row,
-        {.created = false, .vector = vector_changed, .keywords = keywords ? &*keywords : nullptr}));
+        space_.number, row, {.created = false, .vector = vector_changed, .keywords = keywords ? &*keywords : nullptr}));
     if (vector_changed) outcome_.vectors.push_back({row.id, row.sequence, vector});
     FRACTAL_TRY(audit("update", row.memory.coordinate.to_string(), row.memory.version, row.memory.payload));
     return Written{.id = row.memory.id, .version = row.memory.version, .sequence = row.sequence};
@@ -271,9 +270,7 @@ class BatchRun {
 
   Result<void> require_memory(const Coordinate& coordinate) {
     FRACTAL_TRY_INTO(const auto row, find(coordinate, Columns::header));
-    if (!row) {
-      return make_error(Errc::not_found, "link: no memory at {} (strict_links)", coordinate.to_string());
-    }
+    if (!row) { return make_error(Errc::not_found, "link: no memory at {} (strict_links)", coordinate.to_string()); }
     return {};
   }
 
@@ -287,8 +284,7 @@ class BatchRun {
                                                      .type = link.type});
   }
 
-  Result<void> audit(std::string_view action, std::string subject, std::uint64_t version,
-                     const std::string& payload) {
+  Result<void> audit(std::string_view action, std::string subject, std::uint64_t version, const std::string& payload) {
     const AuditOptions& options = context_.options.audit;
     if (!options.writes) return {};
     return transaction_.audit(space_.number, {.at = context_.now,

@@ -24,10 +24,7 @@ class Random {
   std::size_t below(std::size_t n) noexcept { return static_cast<std::size_t>(next() % n); }
   bool one_in(std::size_t n) noexcept { return below(n) == 0; }
   bool coin() noexcept { return (next() & 1) != 0; }
-  template <class Choices>
-  auto pick(const Choices& choices) noexcept {
-    return choices[below(std::size(choices))];
-  }
+  template <class Choices> auto pick(const Choices& choices) noexcept { return choices[below(std::size(choices))]; }
 
  private:
   std::uint64_t state_;

@@ -59,7 +59,9 @@ inline Options options_for(const std::string& path) {
   return options;
 }
 
-inline std::shared_ptr<Storage> open_storage(const std::string& path) { return open_sqlite_storage(options_for(path)).value(); }
+inline std::shared_ptr<Storage> open_storage(const std::string& path) {
+  return open_sqlite_storage(options_for(path)).value();
+}
 
 // One step in a commit of its own.
 inline Result<void> write(Storage& storage, std::function<Result<void>(WriteTransaction&)> run) {
@@ -93,8 +95,8 @@ inline Result<void> put(WriteTransaction& transaction, const Space& space, Memor
   return transaction.put(counters.number, row, {.created = true, .vector = true, .keywords = &keywords});
 }
 
-inline void put(Storage& storage, const Coordinate& coordinate, const std::string& payload, const std::string& words = {},
-                const std::vector<float>& vector = {}) {
+inline void put(Storage& storage, const Coordinate& coordinate, const std::string& payload,
+                const std::string& words = {}, const std::vector<float>& vector = {}) {
   write(storage, [&](WriteTransaction& transaction) {
     return put(transaction, {}, {.coordinate = coordinate, .payload = payload, .embedding = vector}, words);
   }).value();

@@ -40,9 +40,7 @@ void refuses(const Folder& folder, const Options& options, Errc code, const std:
   CHECK((folder.contents() == before));
 }
 
-void make_database(const std::string& path) {
-  put(*open_storage(path), {1, 2}, R"({"text":"tea"})", "tea");
-}
+void make_database(const std::string& path) { put(*open_storage(path), {1, 2}, R"({"text":"tea"})", "tea"); }
 
 std::optional<Row> look_up(Storage& storage, const Coordinate& coordinate) {
   return storage.get({}, coordinate.key(), Columns::payload).value();
@@ -72,7 +70,8 @@ bool reads(const Options& options) {
   const auto row = (*opened)->get({}, Coordinate{1, 2}.key(), Columns::payload);
   const auto written = write(**opened, [](WriteTransaction& t) { return t.set_setting("a", "b"); });
   return row && *row && (*row)->memory.payload == R"({"text":"tea"})" && !written &&
-         written.error().code == Errc::unsupported && written.error().message.find("opened read-only") != std::string::npos;
+         written.error().code == Errc::unsupported &&
+         written.error().message.find("opened read-only") != std::string::npos;
 }
 
 }  // namespace
@@ -179,7 +178,10 @@ TEST_CASE("a locked file is unavailable, and only as long as it is locked") {
   make_database(folder.file("a.db"));
   {
     const auto holder = raw(folder.file("a.db"));
-    holder->execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; INSERT INTO sfm_settings VALUES ('a', 'b')", "test").value();
+    holder
+        ->execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; INSERT INTO sfm_settings VALUES ('a', 'b')",
+                  "test")
+        .value();
     refuses(folder, options_for(folder.file("a.db")), Errc::unavailable, "locked");
   }
   CHECK(look_up(*open_storage(folder.file("a.db")), {1, 2}));
@@ -219,7 +221,8 @@ TEST_CASE("random flips: an error or an answer, never a crash") {
   const Folder folder;
   {
     const auto storage = open_storage(folder.file("a.db"));
-    for (int i = 0; i < 40; ++i) put(*storage, {1.0 * i}, "{\"text\":\"" + std::string(300, 'x') + "\"}", "word", {1, 2});
+    for (int i = 0; i < 40; ++i)
+      put(*storage, {1.0 * i}, "{\"text\":\"" + std::string(300, 'x') + "\"}", "word", {1, 2});
   }
   const std::string whole = folder.contents().at("a.db");
   std::uint64_t seed = 20'240'501;
@@ -228,7 +231,8 @@ TEST_CASE("random flips: an error or an answer, never a crash") {
   std::size_t refused = 0, answered = 0;
   for (int round = 0; round < 60; ++round) {
     std::string bytes = whole;
-    for (int flip = 0; flip < 20; ++flip) bytes[(next() >> 20) % bytes.size()] ^= static_cast<char>(1 << (next() >> 40) % 8);
+    for (int flip = 0; flip < 20; ++flip)
+      bytes[(next() >> 20) % bytes.size()] ^= static_cast<char>(1 << (next() >> 40) % 8);
     for (const char* const suffix : {"", "-wal", "-shm"}) std::filesystem::remove(folder.file("a.db") + suffix);
     write_file(folder.file("a.db"), bytes);
     const auto opened = open_sqlite_storage(options_for(folder.file("a.db")));
@@ -341,11 +345,13 @@ TEST_CASE("a step that throws is undone alone") {
       {[](WriteTransaction& t) -> Result<void> {
          put(t, {}, {.coordinate = {2}}, "two").value();
          throw std::bad_alloc();
-       }, {}},
+       },
+       {}},
       {[](WriteTransaction& t) -> Result<void> {
          put(t, {.tenant = "other"}, {.coordinate = {3}}, "three").value();
          throw std::runtime_error("no");
-       }, {}},
+       },
+       {}},
       {[](WriteTransaction& t) { return put(t, {}, {.coordinate = {4}}, "four"); }, {}},
   }};
   storage->apply(steps).value();

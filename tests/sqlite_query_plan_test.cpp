@@ -69,13 +69,22 @@ TEST_CASE("fixed statements") {
       {Sql::space_by_number, id},
       {Sql::save_space, id},
       {Sql::erase_space_row, id},
-      {Sql::get_header, key}, {Sql::get_payload, key}, {Sql::get_all, key},
-      {Sql::find_header, key}, {Sql::find_payload, key}, {Sql::find_all, key},
-      {Sql::fetch_header, id}, {Sql::fetch_payload, id}, {Sql::fetch_all, id},
+      {Sql::get_header, key},
+      {Sql::get_payload, key},
+      {Sql::get_all, key},
+      {Sql::find_header, key},
+      {Sql::find_payload, key},
+      {Sql::find_all, key},
+      {Sql::fetch_header, id},
+      {Sql::fetch_payload, id},
+      {Sql::fetch_all, id},
       {Sql::scan_header, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
       {Sql::scan_payload, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
       {Sql::scan_all, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
-      {Sql::update_memory, id}, {Sql::erase_memory, id}, {Sql::payload_of, id}, {Sql::erase_vector, id},
+      {Sql::update_memory, id},
+      {Sql::erase_memory, id},
+      {Sql::payload_of, id},
+      {Sql::erase_vector, id},
       {Sql::add_accesses, "sfm_memories_by_key (space=? AND coordinate_key=?)"},
       {Sql::erase_field_value, "USING PRIMARY KEY (space=? AND field=? AND value=? AND id=?)"},
       {Sql::find_link, "USING PRIMARY KEY (space=? AND from_key=? AND type=? AND to_key=?)"},
@@ -89,7 +98,8 @@ TEST_CASE("fixed statements") {
       {Sql::list_links, "USING PRIMARY KEY (space=?)"},
       {Sql::list_links_after, "USING PRIMARY KEY (space=? AND (from_key,type,to_key)>(?,?,?))"},
       {Sql::keys_from, "USING COVERING INDEX sfm_memories_by_key (space=? AND coordinate_key>?)"},
-      {Sql::keys_between, "USING COVERING INDEX sfm_memories_by_key (space=? AND coordinate_key>? AND coordinate_key<?)"},
+      {Sql::keys_between,
+       "USING COVERING INDEX sfm_memories_by_key (space=? AND coordinate_key>? AND coordinate_key<?)"},
       {Sql::expired_of_view, "USING INDEX sfm_memories_by_expires_at (space=? AND expires_at<?)"},
       {Sql::prune_removals, "USING PRIMARY KEY (space=? AND sequence<?)"},
       {Sql::oldest_audit_kept, "USING PRIMARY KEY (space=?)"},
@@ -146,7 +156,8 @@ TEST_CASE("lists: a page costs a page, in every order and direction") {
           const std::string range = after ? " AND " + value + sign + ")" : ")";
           is_direct(plans.of(list_text(scan, false)), index + range);
           if (!after) continue;
-          is_direct(plans.of(list_text(scan, false, Beyond::tie)), index + " AND " + value + "=? AND rowid" + sign + ")");
+          is_direct(plans.of(list_text(scan, false, Beyond::tie)),
+                    index + " AND " + value + "=? AND rowid" + sign + ")");
         }
         scan.prefix = Coordinate{1}.key();
         scan.order = ListOrder::coordinate;
@@ -166,14 +177,19 @@ TEST_CASE("filters on built-in fields") {
   Plans plans;
   const std::string sequence = "USING COVERING INDEX sfm_memories_by_sequence (space=?)";
   is_direct(plans.of(Filter{}), "USING COVERING INDEX");
-  is_direct(plans.of(Filter{}, Coordinate{1}.key()), "USING COVERING INDEX sfm_memories_by_key (space=? AND coordinate_key>? AND coordinate_key<?)");
+  is_direct(plans.of(Filter{}, Coordinate{1}.key()),
+            "USING COVERING INDEX sfm_memories_by_key (space=? AND coordinate_key>? AND coordinate_key<?)");
   is_direct(plans.of(Filter::eq("$type", "semantic")), sequence);
   is_direct(plans.of(Filter::ge("$version", 2)), sequence);
   is_direct(plans.of(Filter::gt("$updated_at", 5)), sequence);
-  is_direct(plans.of(Filter::gt("$importance", 0.5)), "USING COVERING INDEX sfm_memories_by_importance (space=? AND importance>?)");
-  is_direct(plans.of(Filter::eq("$importance", 1)), "USING COVERING INDEX sfm_memories_by_importance (space=? AND importance=?)");
-  is_direct(plans.of(Filter::lt("$created_at", 5)), "USING COVERING INDEX sfm_memories_by_created_at (space=? AND created_at<?)");
-  is_direct(plans.of(Filter::le("$expires_at", 5)), "USING COVERING INDEX sfm_memories_by_expires_at (space=? AND expires_at>? AND expires_at<?)");
+  is_direct(plans.of(Filter::gt("$importance", 0.5)),
+            "USING COVERING INDEX sfm_memories_by_importance (space=? AND importance>?)");
+  is_direct(plans.of(Filter::eq("$importance", 1)),
+            "USING COVERING INDEX sfm_memories_by_importance (space=? AND importance=?)");
+  is_direct(plans.of(Filter::lt("$created_at", 5)),
+            "USING COVERING INDEX sfm_memories_by_created_at (space=? AND created_at<?)");
+  is_direct(plans.of(Filter::le("$expires_at", 5)),
+            "USING COVERING INDEX sfm_memories_by_expires_at (space=? AND expires_at>? AND expires_at<?)");
   is_direct(plans.of(Filter::exists("$expires_at")), "USING COVERING INDEX sfm_memories_by_expires_at (space=?");
   is_direct(plans.of(Filter::eq("$coordinate", "1.0,2.0")), "sfm_memories_by_key (space=? AND coordinate_key=?)");
 }
@@ -186,7 +202,8 @@ TEST_CASE("filters on indexed payload fields") {
   is_direct(plans.of(Filter::prefix("topic", "te")), values + ">? AND value<?)");
   is_direct(plans.of(Filter::ge("user.age", 18)), values + ">? AND value<?)");
   is_direct(plans.of(Filter::lt("user.age", 18)), values + "<?)");
-  const std::string both = plans.of(Filter::ge("user.age", 18) && Filter::eq("topic", "tea") && Filter::eq("$type", "semantic"));
+  const std::string both =
+      plans.of(Filter::ge("user.age", 18) && Filter::eq("topic", "tea") && Filter::eq("$type", "semantic"));
   is_direct(both, "f " + values + "=?");
   CHECK(has(both, "m USING INTEGER PRIMARY KEY (rowid=?)"));
   const std::string either = plans.of(Filter::eq("topic", "tea") || Filter::eq("user.age", 3));

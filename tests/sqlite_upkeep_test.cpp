@@ -37,10 +37,20 @@ std::vector<double> selected(Storage& storage, const Filter& filter, bool exact)
 using Found = std::vector<double>;
 
 void put_values(Storage& storage) {
-  const char* const payloads[] = {
-      R"({"v":1})", R"({"v":1.0})", R"({"v":"1"})", R"({"v":true})", R"({"v":null})", R"({})",
-      R"({"v":[1]})", R"({"v":9007199254740993})", R"({"v":18446744073709551615})", R"({"v":18446744073709551614})",
-      R"({"v":"tea"})", R"({"v":false})", R"({"v":-3.5})", R"({"v":1,"v":2})"};
+  const char* const payloads[] = {R"({"v":1})",
+                                  R"({"v":1.0})",
+                                  R"({"v":"1"})",
+                                  R"({"v":true})",
+                                  R"({"v":null})",
+                                  R"({})",
+                                  R"({"v":[1]})",
+                                  R"({"v":9007199254740993})",
+                                  R"({"v":18446744073709551615})",
+                                  R"({"v":18446744073709551614})",
+                                  R"({"v":"tea"})",
+                                  R"({"v":false})",
+                                  R"({"v":-3.5})",
+                                  R"({"v":1,"v":2})"};
   for (std::size_t i = 0; i < std::size(payloads); ++i) put(storage, {static_cast<double>(i)}, payloads[i]);
   put(storage, {20}, "{\"v\":\"" + std::string(300, 'z') + "\"}");
   put(storage, {21}, "{\"v\":\"" + std::string(300, 'z') + "a\"}");

@@ -42,7 +42,8 @@ std::string words_of(sqlite3* handle, int result) {
   std::string words = known ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
   const int base = result & 0xff;
   if (handle != nullptr && (base == SQLITE_CANTOPEN || base == SQLITE_IOERR || base == SQLITE_READONLY)) {
-    if (const int number = sqlite3_system_errno(handle); number != 0) words += fmt::format(" ({})", std::strerror(number));
+    if (const int number = sqlite3_system_errno(handle); number != 0)
+      words += fmt::format(" ({})", std::strerror(number));
   }
   return words;
 }

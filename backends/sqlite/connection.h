@@ -101,8 +101,7 @@ struct BlobValue {
 // A prepared statement borrowed from its connection with values bound; reset when it goes.
 class Query {
  public:
-  template <class... Values>
-  Query(Connection& connection, Sql sql, const Values&... values) : connection_(connection) {
+  template <class... Values> Query(Connection& connection, Sql sql, const Values&... values) : connection_(connection) {
     take(sql);
     bind_all(values...);
   }
@@ -119,8 +118,7 @@ class Query {
 
   void bind(int index, std::nullptr_t) { note(sqlite3_bind_null(statement_, index)); }
   void bind(int index, double value) { note(sqlite3_bind_double(statement_, index, value)); }
-  template <std::integral T>
-  void bind(int index, T value) {
+  template <std::integral T> void bind(int index, T value) {
     note(sqlite3_bind_int64(statement_, index, static_cast<sqlite3_int64>(value)));
   }
   void bind(int index, TextValue value) {
@@ -138,8 +136,7 @@ class Query {
     note(sqlite3_bind_pointer(statement_, index, pointer, type, nullptr));
   }
   // Binds anew to run once more.
-  template <class... Values>
-  void again(const Values&... values) {
+  template <class... Values> void again(const Values&... values) {
     sqlite3_reset(statement_);
     bind_all(values...);
   }
@@ -158,7 +155,8 @@ class Query {
   std::string_view bytes(int column) const {
     const void* data = sqlite3_column_blob(statement_, column);
     const int size = sqlite3_column_bytes(statement_, column);
-    return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), static_cast<std::size_t>(size));
+    return data == nullptr ? std::string_view()
+                           : std::string_view(static_cast<const char*>(data), static_cast<std::size_t>(size));
   }
 
  private:
@@ -168,8 +166,7 @@ class Query {
   void note(int code) noexcept {
     if (code != SQLITE_OK && failed_ == SQLITE_OK) failed_ = code;
   }
-  template <class... Values>
-  void bind_all(const Values&... values) {
+  template <class... Values> void bind_all(const Values&... values) {
     [[maybe_unused]] int index = 0;
     (bind(++index, values), ...);
   }

@@ -37,8 +37,7 @@ Result<FieldValueFaults> compare_field_values(Connection& connection, std::span<
   std::uint64_t wanted = 0;
   if (!fields.empty()) {
     Query query(connection, std::string_view(payloads), "verify indexed fields");
-    Query find(connection,
-               "SELECT 1 FROM sfm_field_values WHERE space = ?1 AND field = ?2 AND value = ?3 AND id = ?4",
+    Query find(connection, "SELECT 1 FROM sfm_field_values WHERE space = ?1 AND field = ?2 AND value = ?3 AND id = ?4",
                "verify indexed fields");
     for (;;) {
       FRACTAL_TRY_INTO(const bool row, query.step());
@@ -54,7 +53,8 @@ Result<FieldValueFaults> compare_field_values(Connection& connection, std::span<
       }
     }
   }
-  FRACTAL_TRY_INTO(const auto present, connection.integer("SELECT count(*) FROM sfm_field_values", "verify indexed fields"));
+  FRACTAL_TRY_INTO(const auto present,
+                   connection.integer("SELECT count(*) FROM sfm_field_values", "verify indexed fields"));
   faults.surplus = static_cast<std::uint64_t>(present.value_or(0)) - wanted;
   return faults;
 }

@@ -49,7 +49,8 @@ bool has_log(const std::string& path) {
 
 Error not_ours(const std::string& path, const Error& error) {
   if (error.code != Errc::corruption) return error;
-  return make_error(Errc::corruption, "{} (not a FractalMemory file, or a damaged one)", error.message.empty() ? path : error.message);
+  return make_error(Errc::corruption, "{} (not a FractalMemory file, or a damaged one)",
+                    error.message.empty() ? path : error.message);
 }
 
 Result<Identity> identify_at(const std::string& path, Access access, std::chrono::milliseconds busy_timeout) {
@@ -59,11 +60,28 @@ Result<Identity> identify_at(const std::string& path, Access access, std::chrono
   return identity;
 }
 
+// A process that was killed, or works, in the middle of moving the log into the file leaves pages there that do not
+// fit together without the log, not even their number. The header can be read all the same.
+void read_whatever_the_size(Connection& connection) {
+  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
+  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, nullptr);
+}
+
 // What an existing file is, without leaving a trace.
 Result<Identity> probe(const std::string& path, std::chrono::milliseconds busy_timeout) {
-  FRACTAL_TRY_INTO(Identity identity, identify_at(path, Access::immutable, busy_timeout));
-  // A file whose first commit is still in its log looks empty without it.
-  if (identity.empty && has_log(path)) {
+  const bool log = has_log(path);
+  Identity identity;
+  {
+    FRACTAL_TRY_INTO(const auto connection, Connection::open(path, Access::immutable, busy_timeout));
+    if (log) read_whatever_the_size(*connection);
+    auto found = identify(*connection);
+    // A file whose first commit is still in its log has no mark, and looks empty or damaged without it.
+    if (!found && (!log || connection->integer("PRAGMA application_id", "open").value_or(std::nullopt) != 0)) {
+      return not_ours(path, found.error());
+    }
+    identity = found ? *found : Identity{.empty = true};
+  }
+  if (identity.empty && log) {
     FRACTAL_TRY_INTO(identity, identify_at(path, Access::read, busy_timeout));
   }
   FRACTAL_TRY(check_identity(identity, path));
@@ -120,19 +138,23 @@ Error cannot_write(const std::string& path, std::string_view why) {
 
 Result<void> prepare_writer(Connection& connection, const Options& options) {
   // The log counts now: what it says may be newer than what probe() saw.
+  // It is not moved into a file that is refused.
   sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   FRACTAL_TRY_INTO(const Identity identity, identify(connection));
   FRACTAL_TRY(check_identity(identity, connection.path()));
-  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   FRACTAL_TRY(configure_writer(connection, options));
   FRACTAL_TRY(migrate(connection, migrations()));
   FRACTAL_TRY(check_tables(connection));
-  return register_postings(connection);
+  FRACTAL_TRY(register_postings(connection));
+  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  return {};
 }
 
 Result<std::unique_ptr<Connection>> open_writer(const std::string& path, const Options& options, bool exists) {
-  FRACTAL_TRY_INTO(auto connection, Connection::open(path, exists ? Access::write : Access::create, options.busy_timeout));
-  if (sqlite3_db_readonly(connection->handle(), "main") == 1) return cannot_write(path, ": open: the file is read-only");
+  FRACTAL_TRY_INTO(auto connection,
+                   Connection::open(path, exists ? Access::write : Access::create, options.busy_timeout));
+  if (sqlite3_db_readonly(connection->handle(), "main") == 1)
+    return cannot_write(path, ": open: the file is read-only");
   auto ready = prepare_writer(*connection, options);
   if (!ready && ready.error().code == Errc::io) return cannot_write({}, ready.error().message);
   if (!ready) return std::move(ready).error();
@@ -180,6 +202,9 @@ Result<std::shared_ptr<File>> File::open(const Options& options) {
   FRACTAL_TRY_INTO(const Found found, look(path));
   if (!found.exists && (!options.create || options.read_only)) {
     return make_error(Errc::not_found, "{}: open: no such file", path);
+  }
+  if (found.exists && found.empty && has_log(path)) {
+    return make_error(Errc::corruption, "{}: open: the file is empty, but there is a log of it: {}-wal", path, path);
   }
   if (found.exists && (!found.empty || options.read_only)) FRACTAL_TRY(probe(path, options.busy_timeout));
   if (options.read_only) {

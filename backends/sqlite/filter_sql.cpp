@@ -25,11 +25,11 @@ struct Piece {
   bool exact = false;
   std::string text{};
   std::vector<Bound> values{};
-  bool columns = false;      // it names columns of sfm_memories
+  bool columns = false;  // it names columns of sfm_memories
   // A test of one indexed field: `text` without the frame `m.id IN (SELECT ...)`.
   std::int64_t field = 0;
   std::string condition{};
-  int rank = 0;              // the lower, the fewer rows are expected
+  int rank = 0;  // the lower, the fewer rows are expected
 };
 
 Piece unrestricted() { return {}; }
@@ -94,9 +94,7 @@ const char* sign_of(FilterOp op) {
 }
 
 // The bound itself is let in where the stored value may have been rounded or cut to it.
-FilterOp widened(FilterOp op) {
-  return op == FilterOp::lt ? FilterOp::le : op == FilterOp::gt ? FilterOp::ge : op;
-}
+FilterOp widened(FilterOp op) { return op == FilterOp::lt ? FilterOp::le : op == FilterOp::gt ? FilterOp::ge : op; }
 
 // A number as SQLite compares it. Not exact: several numbers are stored as this one.
 struct Number {
@@ -119,8 +117,8 @@ std::optional<Number> number_of(const Value& value) {
 Piece compare_number(const char* column, FilterOp op, const Value& value) {
   auto number = number_of(value);
   if (!number) return never();
-  return condition(fmt::format("{} {} ?", column, sign_of(number->exact ? op : widened(op))), {std::move(number->value)},
-                   number->exact);
+  return condition(fmt::format("{} {} ?", column, sign_of(number->exact ? op : widened(op))),
+                   {std::move(number->value)}, number->exact);
 }
 
 // The values of sfm_field_values that a comparison wants; kinds are ranges.
@@ -231,7 +229,8 @@ class Compiler {
   }
 
   Piece stored_field(const FilterNode& node, FilterOp op) {
-    const auto field = std::find_if(fields_.begin(), fields_.end(), [&](const Field& f) { return f.path == node.path; });
+    const auto field =
+        std::find_if(fields_.begin(), fields_.end(), [&](const Field& f) { return f.path == node.path; });
     if (field == fields_.end()) return unrestricted();
     Piece inner;
     switch (op) {
@@ -263,8 +262,8 @@ class Compiler {
     std::vector<Piece> passing;
     int types = 0;
     for (const MemoryType type : {MemoryType::episodic, MemoryType::semantic}) {
-      if (text_passes(to_string(type), node, op)) ++types, passing.push_back(condition(
-          fmt::format("m.memory_type = {}", static_cast<int>(type)), {}, true));
+      if (text_passes(to_string(type), node, op))
+        ++types, passing.push_back(condition(fmt::format("m.memory_type = {}", static_cast<int>(type)), {}, true));
     }
     if (types == 2) return always();
     return any_of(std::move(passing));
@@ -323,7 +322,8 @@ class Compiler {
   }
 
   static Piece time(const char* column, const FilterNode& node, FilterOp op, bool optional) {
-    FilterNode plain{.op = op, .field = node.field, .path = {}, .keys = {}, .values = node.values, .children = {}, .problem = {}};
+    FilterNode plain{
+        .op = op, .field = node.field, .path = {}, .keys = {}, .values = node.values, .children = {}, .problem = {}};
     for (Value& value : plain.values) {
       const auto* text = std::get_if<std::string>(&value.variant());
       if (text == nullptr) continue;
@@ -341,8 +341,7 @@ class Compiler {
   }
 
   // A field whose text form stands for one value of a column.
-  template <class PieceOf>
-  static Piece identity(const FilterNode& node, FilterOp op, const PieceOf& piece_of) {
+  template <class PieceOf> static Piece identity(const FilterNode& node, FilterOp op, const PieceOf& piece_of) {
     if (op == FilterOp::exists) return always();
     if (op != FilterOp::eq && op != FilterOp::in) return unrestricted();
     std::vector<Piece> equalities;
@@ -385,7 +384,8 @@ std::vector<Piece>::iterator driver(std::vector<Piece>& pieces) {
 
 void append(FilterQuery& query, const std::string& text, std::vector<Bound>& values) {
   query.sql += " AND " + text;
-  query.values.insert(query.values.end(), std::make_move_iterator(values.begin()), std::make_move_iterator(values.end()));
+  query.values.insert(query.values.end(), std::make_move_iterator(values.begin()),
+                      std::make_move_iterator(values.end()));
 }
 
 }  // namespace

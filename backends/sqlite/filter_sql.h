@@ -15,14 +15,18 @@
 namespace fractal::sqlite_backend {
 
 // A value that the statement binds; texts and blobs are held here.
-struct BoundText { std::string bytes; };
-struct BoundBlob { std::string bytes; };
+struct BoundText {
+  std::string bytes;
+};
+struct BoundBlob {
+  std::string bytes;
+};
 using Bound = std::variant<std::int64_t, double, BoundText, BoundBlob>;
 
 struct FilterQuery {
-  std::string sql;            // SELECT id ...; ?1 is the space, then the values, then the limit
+  std::string sql;  // SELECT id ...; ?1 is the space, then the values, then the limit
   std::vector<Bound> values;
-  bool exact = false;         // it finds just the memories that pass
+  bool exact = false;  // it finds just the memories that pass
 };
 
 // `prefix`: only keys that begin so.

@@ -11,8 +11,7 @@ namespace fractal::sqlite_backend {
 namespace {
 
 // Runs inside one write transaction.
-template <class Run>
-Result<void> in_transaction(Connection& connection, const Run& run) {
+template <class Run> Result<void> in_transaction(Connection& connection, const Run& run) {
   FRACTAL_TRY(Query(connection, Sql::begin_write).run());
   Result<void> done;
   try {
@@ -35,9 +34,9 @@ Result<void> add_field(Connection& connection, std::string_view path, const Cont
   if (fields.size() >= limits::indexed_fields) {
     return make_error(Errc::invalid_argument, "create_index: more than {} indexed fields", limits::indexed_fields);
   }
-  FRACTAL_TRY(Query(connection, "INSERT INTO sfm_fields(number, path) VALUES (?1, ?2)", "create_index", number,
-                    TextValue{path})
-                  .run());
+  FRACTAL_TRY(
+      Query(connection, "INSERT INTO sfm_fields(number, path) VALUES (?1, ?2)", "create_index", number, TextValue{path})
+          .run());
   const Field field{number, std::string(path)};
   return fill_field_values(connection, {&field, 1}, control);
 }
@@ -45,8 +44,8 @@ Result<void> add_field(Connection& connection, std::string_view path, const Cont
 // Moves the log into the file; bytes moved. `wholly`: it must be empty afterwards.
 Result<std::uint64_t> checkpoint(Connection& writer, bool wholly, std::int64_t page_size) {
   int frames = 0, moved = 0;
-  const int code = sqlite3_wal_checkpoint_v2(writer.handle(), "main", wholly ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-                                             &frames, &moved);
+  const int code = sqlite3_wal_checkpoint_v2(
+      writer.handle(), "main", wholly ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
   const bool busy = (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED;
   if (busy && wholly) {
     return make_error(Errc::unavailable,

@@ -38,7 +38,7 @@ class PendingKeywords {
     MemoryId id = 0;
     bool there_before = true;
     bool there_after = false;
-    bool wiped = false;  // id holds the number of a space
+    bool wiped = false;     // id holds the number of a space
     std::size_t begin = 0;  // of its texts in texts_
     std::array<std::size_t, weight_classes> sizes{};
   };

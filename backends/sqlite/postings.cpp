@@ -40,8 +40,10 @@ int collect(const Fts5ExtensionApi* api, Fts5Context* fts, Collector& collector)
   return SQLITE_OK;
 }
 
-void on_row(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context, int count, sqlite3_value** values) {
-  auto* const collector = count == 1 ? static_cast<Collector*>(sqlite3_value_pointer(values[0], pointer_type)) : nullptr;
+void on_row(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context, int count,
+            sqlite3_value** values) {
+  auto* const collector =
+      count == 1 ? static_cast<Collector*>(sqlite3_value_pointer(values[0], pointer_type)) : nullptr;
   if (collector == nullptr) return sqlite3_result_error(context, "fractal_postings is not for SQL", -1);
   int code = SQLITE_NOMEM;
   try {

@@ -15,7 +15,8 @@ namespace fractal::sqlite_backend {
 Result<void> register_postings(Connection& connection);
 
 // Of the memories with an id in first..last.
-Result<Postings> read_postings(Connection& connection, std::span<const std::string> terms, MemoryId first, MemoryId last);
+Result<Postings> read_postings(Connection& connection, std::span<const std::string> terms, MemoryId first,
+                               MemoryId last);
 
 }  // namespace fractal::sqlite_backend
 

@@ -225,7 +225,8 @@ class View final : public ReadView {
 
   Result<std::vector<AuditRecord>> audit(std::size_t limit, std::uint64_t before) override {
     constexpr std::uint64_t newest = std::numeric_limits<std::int64_t>::max();
-    Query query(*lease_, Sql::audit_page, record_.number, before == 0 ? newest : std::min(before, newest), bounded(limit));
+    Query query(*lease_, Sql::audit_page, record_.number, before == 0 ? newest : std::min(before, newest),
+                bounded(limit));
     std::vector<AuditRecord> records;
     for (;;) {
       FRACTAL_TRY_INTO(const bool row, query.step());

@@ -134,7 +134,9 @@ void bind_field_value(Query& query, int index, const Value& value) {
     Query& query;
     int index;
     void operator()(std::nullptr_t) const { query.bind(index, BlobValue{{}}); }
-    void operator()(bool truth) const { query.bind(index, BlobValue{truth ? std::string_view("\1", 1) : std::string_view("\0", 1)}); }
+    void operator()(bool truth) const {
+      query.bind(index, BlobValue{truth ? std::string_view("\1", 1) : std::string_view("\0", 1)});
+    }
     void operator()(std::int64_t number) const { query.bind(index, number); }
     void operator()(std::uint64_t number) const { query.bind(index, static_cast<double>(number)); }
     void operator()(double number) const { query.bind(index, number); }

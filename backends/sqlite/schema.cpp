@@ -157,11 +157,23 @@ CREATE TABLE sfm_field_values(
 
 constexpr std::array<Migration, schema_version> steps_to_now{{{version_1}}};
 
-constexpr std::array required{
-    "sfm_settings", "sfm_namespaces", "sfm_memories", "sfm_memories_by_key", "sfm_memories_by_sequence",
-    "sfm_memories_by_created_at", "sfm_memories_by_importance", "sfm_memories_by_expires_at",
-    "sfm_vector_embeddings", "sfm_graph_links", "sfm_graph_links_by_target", "sfm_graph_links_by_sequence",
-    "sfm_removals", "sfm_audit_log", "sfm_keywords", "sfm_fields", "sfm_field_values"};
+constexpr std::array required{"sfm_settings",
+                              "sfm_namespaces",
+                              "sfm_memories",
+                              "sfm_memories_by_key",
+                              "sfm_memories_by_sequence",
+                              "sfm_memories_by_created_at",
+                              "sfm_memories_by_importance",
+                              "sfm_memories_by_expires_at",
+                              "sfm_vector_embeddings",
+                              "sfm_graph_links",
+                              "sfm_graph_links_by_target",
+                              "sfm_graph_links_by_sequence",
+                              "sfm_removals",
+                              "sfm_audit_log",
+                              "sfm_keywords",
+                              "sfm_fields",
+                              "sfm_field_values"};
 
 Result<void> run_steps(Connection& connection, std::span<const Migration> steps) {
   const auto newest = static_cast<std::int64_t>(steps.size());

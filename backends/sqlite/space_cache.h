@@ -33,7 +33,7 @@ class SpaceCache {
     SpaceRow saved{};   // as the file has it
     SpaceRow before{};  // when the step touched it first
     std::uint64_t touched = 0;
-    std::uint64_t made = 0;    // the step that read it into the cache by creating it
+    std::uint64_t made = 0;  // the step that read it into the cache by creating it
     bool erased = false;
     bool erased_before = false;
   };

@@ -7,8 +7,8 @@
 #include <array>
 #include <string_view>
 
-#define FRACTAL_HEADER                                                                             \
-  "m.id, m.sequence, m.vector_sequence, m.has_vector, m.words0, m.words1, m.words2, m.words3, "    \
+#define FRACTAL_HEADER                                                                                \
+  "m.id, m.sequence, m.vector_sequence, m.has_vector, m.words0, m.words1, m.words2, m.words3, "       \
   "m.coordinate_key, m.uuid, m.memory_type, m.importance, m.created_at, m.updated_at, m.expires_at, " \
   "m.version, m.accesses"
 #define FRACTAL_PAYLOAD FRACTAL_HEADER ", m.metadata, m.payload"
@@ -16,7 +16,7 @@
 #define FRACTAL_VECTORS " LEFT JOIN sfm_vector_embeddings AS e ON e.id = m.id"
 #define FRACTAL_LINK "from_key, to_key, type, strength"
 #define FRACTAL_WHOLE_LINK FRACTAL_LINK ", sequence, metadata, created_at"
-#define FRACTAL_SPACE                                                                                     \
+#define FRACTAL_SPACE                                                                                      \
   "number, tenant, namespace, sequence, last_id, horizon, memories, semantic, links, vectors, dimension, " \
   "metric, words0, words1, words2, words3, audit_records, audit_oldest"
 
@@ -47,7 +47,8 @@ constexpr void set_spaces(Set set) {
       "INSERT INTO sfm_settings(name, value) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value");
   set(Sql::spaces, "list spaces", "SELECT tenant, namespace FROM sfm_namespaces ORDER BY tenant, namespace");
   set(Sql::fields, "read the indexed fields", "SELECT number, path FROM sfm_fields ORDER BY number");
-  set(Sql::audit_number, "read a setting", "SELECT CAST(value AS INTEGER) FROM sfm_settings WHERE name = 'audit_number'");
+  set(Sql::audit_number, "read a setting",
+      "SELECT CAST(value AS INTEGER) FROM sfm_settings WHERE name = 'audit_number'");
   set(Sql::space_by_name, "read the space",
       "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE tenant = ?1 AND namespace = ?2");
   set(Sql::space_by_number, "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE number = ?1");
@@ -61,17 +62,20 @@ constexpr void set_spaces(Set set) {
 
 constexpr void set_reads(Set set) {
   set(Sql::get_header, "read a memory",
-      "SELECT " FRACTAL_HEADER " FROM sfm_namespaces AS n CROSS JOIN sfm_memories AS m "
+      "SELECT " FRACTAL_HEADER
+      " FROM sfm_namespaces AS n CROSS JOIN sfm_memories AS m "
       "ON m.space = n.number AND m.coordinate_key = ?3 WHERE n.tenant = ?1 AND n.namespace = ?2");
   set(Sql::get_payload, "read a memory",
-      "SELECT " FRACTAL_PAYLOAD " FROM sfm_namespaces AS n CROSS JOIN sfm_memories AS m "
+      "SELECT " FRACTAL_PAYLOAD
+      " FROM sfm_namespaces AS n CROSS JOIN sfm_memories AS m "
       "ON m.space = n.number AND m.coordinate_key = ?3 WHERE n.tenant = ?1 AND n.namespace = ?2");
   set(Sql::get_all, "read a memory",
-      "SELECT " FRACTAL_ALL " FROM sfm_namespaces AS n CROSS JOIN sfm_memories AS m "
+      "SELECT " FRACTAL_ALL
+      " FROM sfm_namespaces AS n CROSS JOIN sfm_memories AS m "
       "ON m.space = n.number AND m.coordinate_key = ?3" FRACTAL_VECTORS " WHERE n.tenant = ?1 AND n.namespace = ?2");
-#define FRACTAL_OF_COLUMNS(name, operation, condition)                                                            \
-  set(Sql::name##_header, operation, "SELECT " FRACTAL_HEADER " FROM sfm_memories AS m WHERE " condition);        \
-  set(Sql::name##_payload, operation, "SELECT " FRACTAL_PAYLOAD " FROM sfm_memories AS m WHERE " condition);      \
+#define FRACTAL_OF_COLUMNS(name, operation, condition)                                                       \
+  set(Sql::name##_header, operation, "SELECT " FRACTAL_HEADER " FROM sfm_memories AS m WHERE " condition);   \
+  set(Sql::name##_payload, operation, "SELECT " FRACTAL_PAYLOAD " FROM sfm_memories AS m WHERE " condition); \
   set(Sql::name##_all, operation, "SELECT " FRACTAL_ALL " FROM sfm_memories AS m" FRACTAL_VECTORS " WHERE " condition)
   FRACTAL_OF_COLUMNS(find, "read a memory", "m.space = ?1 AND m.coordinate_key = ?2");
   FRACTAL_OF_COLUMNS(fetch, "read a memory", "m.id = ?1");
@@ -86,7 +90,8 @@ constexpr void set_reads(Set set) {
       "SELECT id, coordinate_key, expires_at FROM sfm_memories WHERE space = ?1 AND expires_at <= ?2 "
       "ORDER BY expires_at");
   set(Sql::expired_of_step, "find the expired",
-      "SELECT " FRACTAL_HEADER " FROM sfm_memories AS m INDEXED BY sfm_memories_by_expires_at "
+      "SELECT " FRACTAL_HEADER
+      " FROM sfm_memories AS m INDEXED BY sfm_memories_by_expires_at "
       "WHERE m.space = ?1 AND m.expires_at <= ?2 "
       "ORDER BY m.id LIMIT ?3");
   set(Sql::postings, "search keywords",
@@ -96,8 +101,10 @@ constexpr void set_reads(Set set) {
 
 constexpr void set_writes(Set set) {
   set(Sql::insert_memory, "write a memory",
-      "INSERT INTO sfm_memories(id, uuid, memory_type, importance, created_at, updated_at, expires_at, version, accesses, "
-      "sequence, vector_sequence, has_vector, words0, words1, words2, words3, metadata, payload, space, coordinate_key) "
+      "INSERT INTO sfm_memories(id, uuid, memory_type, importance, created_at, updated_at, expires_at, version, "
+      "accesses, "
+      "sequence, vector_sequence, has_vector, words0, words1, words2, words3, metadata, payload, space, "
+      "coordinate_key) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)");
   set(Sql::update_memory, "write a memory",
       "UPDATE sfm_memories SET uuid = ?2, memory_type = ?3, importance = ?4, created_at = ?5, updated_at = ?6, "
@@ -128,7 +135,8 @@ constexpr void set_writes(Set set) {
 
 constexpr void set_links(Set set) {
   set(Sql::find_link, "read a link",
-      "SELECT " FRACTAL_WHOLE_LINK " FROM sfm_graph_links WHERE space = ?1 AND from_key = ?2 AND type = ?3 AND to_key = ?4");
+      "SELECT " FRACTAL_WHOLE_LINK
+      " FROM sfm_graph_links WHERE space = ?1 AND from_key = ?2 AND type = ?3 AND to_key = ?4");
   set(Sql::put_link, "write a link",
       "INSERT INTO sfm_graph_links(space, from_key, type, to_key, strength, sequence, created_at, metadata) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(space, from_key, type, to_key) DO UPDATE SET "
@@ -151,13 +159,15 @@ constexpr void set_links(Set set) {
   set(Sql::list_links, "list links",
       "SELECT " FRACTAL_WHOLE_LINK " FROM sfm_graph_links WHERE space = ?1 ORDER BY from_key, type, to_key LIMIT ?2");
   set(Sql::list_links_after, "list links",
-      "SELECT " FRACTAL_WHOLE_LINK " FROM sfm_graph_links WHERE space = ?1 AND (from_key, type, to_key) > (?3, ?4, ?5) "
+      "SELECT " FRACTAL_WHOLE_LINK
+      " FROM sfm_graph_links WHERE space = ?1 AND (from_key, type, to_key) > (?3, ?4, ?5) "
       "ORDER BY from_key, type, to_key LIMIT ?2");
 }
 
 constexpr void set_history(Set set) {
   set(Sql::insert_audit, "write the audit log",
-      "INSERT INTO sfm_audit_log(space, number, at, version, action, subject, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+      "INSERT INTO sfm_audit_log(space, number, at, version, action, subject, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+      "?7)");
   set(Sql::oldest_audit_kept, "prune the audit log",
       "SELECT number FROM sfm_audit_log WHERE space = ?1 ORDER BY number LIMIT 1 OFFSET ?2");
   set(Sql::prune_audit_count, "prune the audit log", "DELETE FROM sfm_audit_log WHERE space = ?1 AND number < ?2");
@@ -169,17 +179,19 @@ constexpr void set_history(Set set) {
   set(Sql::changed_memories, "read changes",
       "SELECT sequence, coordinate_key FROM sfm_memories WHERE space = ?1 AND sequence > ?2 ORDER BY sequence");
   set(Sql::changed_links, "read changes",
-      "SELECT sequence, from_key, to_key, type FROM sfm_graph_links WHERE space = ?1 AND sequence > ?2 ORDER BY sequence");
+      "SELECT sequence, from_key, to_key, type FROM sfm_graph_links WHERE space = ?1 AND sequence > ?2 ORDER BY "
+      "sequence");
   set(Sql::removals, "read changes",
-      "SELECT sequence, key, to_key, type, kind FROM sfm_removals WHERE space = ?1 AND sequence > ?2 ORDER BY sequence");
+      "SELECT sequence, key, to_key, type, kind FROM sfm_removals WHERE space = ?1 AND sequence > ?2 ORDER BY "
+      "sequence");
   set(Sql::every_vector, "read vectors",
       "SELECT id, sequence, embedding FROM sfm_vector_embeddings WHERE id BETWEEN ?1 AND ?2 ORDER BY id");
   set(Sql::cleared_vectors, "read vectors",
       "SELECT id, vector_sequence FROM sfm_memories INDEXED BY sfm_memories_by_sequence "
       "WHERE space = ?1 AND sequence > 0 AND vector_sequence > 0 AND has_vector = 0");
   set(Sql::changed_vectors, "read vectors",
-      "SELECT m.id, m.vector_sequence, e.embedding FROM sfm_memories AS m INDEXED BY sfm_memories_by_sequence" FRACTAL_VECTORS
-      " WHERE m.space = ?1 AND m.sequence > ?2 AND m.vector_sequence > ?2");
+      "SELECT m.id, m.vector_sequence, e.embedding FROM sfm_memories AS m INDEXED BY "
+      "sfm_memories_by_sequence" FRACTAL_VECTORS " WHERE m.space = ?1 AND m.sequence > ?2 AND m.vector_sequence > ?2");
   set(Sql::removed_memories, "read vectors",
       "SELECT id, sequence FROM sfm_removals WHERE space = ?1 AND sequence > ?2 AND kind = 1");
   set(Sql::wipe_memories, "erase the space", "DELETE FROM sfm_memories WHERE id BETWEEN ?1 AND ?2");
@@ -203,12 +215,14 @@ constexpr Texts all_texts() {
 }
 
 constexpr Texts texts = all_texts();
-static_assert([] {
-  for (const SqlText& text : texts) {
-    if (text.sql == nullptr) return false;
-  }
-  return true;
-}(), "every statement has its text");
+static_assert(
+    [] {
+      for (const SqlText& text : texts) {
+        if (text.sql == nullptr) return false;
+      }
+      return true;
+    }(),
+    "every statement has its text");
 
 }  // namespace
 
@@ -221,7 +235,9 @@ std::string list_text(const Scan& scan, bool last_key, Beyond beyond) {
   const char* const sign = scan.descending ? "<" : ">";
   const char* const direction = scan.descending ? " DESC" : "";
   std::string text = "SELECT ";
-  text += scan.columns == Columns::header ? FRACTAL_HEADER : scan.columns == Columns::payload ? FRACTAL_PAYLOAD : FRACTAL_ALL;
+  text += scan.columns == Columns::header    ? FRACTAL_HEADER
+          : scan.columns == Columns::payload ? FRACTAL_PAYLOAD
+                                             : FRACTAL_ALL;
   text += " FROM sfm_memories AS m INDEXED BY sfm_memories_by_";
   text += by_key || !by_index ? "key" : value;
   if (scan.columns == Columns::all) text += FRACTAL_VECTORS;

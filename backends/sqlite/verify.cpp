@@ -25,7 +25,8 @@ constexpr Rule rules[] = {
      "links belong to no space"},
     {"SELECT count(*) FROM sfm_vector_embeddings AS e WHERE NOT EXISTS (SELECT 1 FROM sfm_memories WHERE id = e.id)",
      "vectors belong to no memory"},
-    {"SELECT count(*) FROM sfm_memories AS m WHERE has_vector <> EXISTS (SELECT 1 FROM sfm_vector_embeddings WHERE id = m.id)",
+    {"SELECT count(*) FROM sfm_memories AS m WHERE has_vector <> EXISTS (SELECT 1 FROM sfm_vector_embeddings WHERE id "
+     "= m.id)",
      "memories are wrong about having a vector"},
     {"SELECT count(*) FROM sfm_memories AS m JOIN sfm_vector_embeddings AS e ON e.id = m.id "
      "WHERE e.sequence <> m.vector_sequence",
@@ -45,22 +46,27 @@ constexpr Rule rules[] = {
   "SELECT space, count(*) AS memories, sum(memory_type = 1) AS semantic, sum(words0) AS words0, "    \
   "sum(words1) AS words1, sum(words2) AS words2, sum(words3) AS words3, max(sequence) AS sequence, " \
   "max(id) & 1099511627775 AS last_id FROM sfm_memories GROUP BY space"
-#define FRACTAL_TRUE_LINKS "SELECT space, count(*) AS links, max(sequence) AS sequence FROM sfm_graph_links GROUP BY space"
-#define FRACTAL_TRUE_VECTORS "SELECT id >> 40 AS space, count(*) AS vectors, max(length(embedding)) / 4 AS dimension \
+#define FRACTAL_TRUE_LINKS \
+  "SELECT space, count(*) AS links, max(sequence) AS sequence FROM sfm_graph_links GROUP BY space"
+#define FRACTAL_TRUE_VECTORS \
+  "SELECT id >> 40 AS space, count(*) AS vectors, max(length(embedding)) / 4 AS dimension \
   FROM sfm_vector_embeddings GROUP BY id >> 40"
 #define FRACTAL_TRUE_AUDIT "SELECT space, count(*) AS records, min(at) AS oldest FROM sfm_audit_log GROUP BY space"
 
 constexpr const char* compare_counters =
     "WITH m AS MATERIALIZED (" FRACTAL_TRUE_MEMORIES "), l AS MATERIALIZED (" FRACTAL_TRUE_LINKS
-    "), v AS MATERIALIZED (" FRACTAL_TRUE_VECTORS "), a AS MATERIALIZED (" FRACTAL_TRUE_AUDIT ") "
+    "), v AS MATERIALIZED (" FRACTAL_TRUE_VECTORS "), a AS MATERIALIZED (" FRACTAL_TRUE_AUDIT
+    ") "
     "SELECT n.tenant || '/' || n.namespace, n.memories, ifnull(m.memories, 0), n.semantic, ifnull(m.semantic, 0), "
     "n.links, ifnull(l.links, 0), n.vectors, ifnull(v.vectors, 0), n.words0, ifnull(m.words0, 0), n.words1, "
     "ifnull(m.words1, 0), n.words2, ifnull(m.words2, 0), n.words3, ifnull(m.words3, 0), n.audit_records, "
-    "ifnull(a.records, 0), n.sequence, max(ifnull(m.sequence, 0), ifnull(l.sequence, 0)), n.last_id, ifnull(m.last_id, 0) "
+    "ifnull(a.records, 0), n.sequence, max(ifnull(m.sequence, 0), ifnull(l.sequence, 0)), n.last_id, ifnull(m.last_id, "
+    "0) "
     "FROM sfm_namespaces AS n LEFT JOIN m ON m.space = n.number LEFT JOIN l ON l.space = n.number "
     "LEFT JOIN v ON v.space = n.number LEFT JOIN a ON a.space = n.number";
-constexpr const char* counted[] = {"memories", "semantic memories", "links", "vectors", "words of column 0",
-                                   "words of column 1", "words of column 2", "words of column 3", "audit records"};
+constexpr const char* counted[] = {"memories",          "semantic memories", "links",
+                                   "vectors",           "words of column 0", "words of column 1",
+                                   "words of column 2", "words of column 3", "audit records"};
 
 constexpr const char* mend_counters =
     "UPDATE sfm_namespaces AS n SET memories = ifnull(m.memories, 0), semantic = ifnull(m.semantic, 0), "
@@ -70,9 +76,11 @@ constexpr const char* mend_counters =
     "sequence = max(n.sequence, ifnull(m.sequence, 0), ifnull(l.sequence, 0)), "
     "last_id = max(n.last_id, ifnull(m.last_id, 0)), "
     "dimension = CASE WHEN v.vectors IS NULL THEN 0 WHEN n.dimension = 0 THEN v.dimension ELSE n.dimension END "
-    "FROM (SELECT number FROM sfm_namespaces) AS o LEFT JOIN (" FRACTAL_TRUE_MEMORIES ") AS m ON m.space = o.number "
+    "FROM (SELECT number FROM sfm_namespaces) AS o LEFT JOIN (" FRACTAL_TRUE_MEMORIES
+    ") AS m ON m.space = o.number "
     "LEFT JOIN (" FRACTAL_TRUE_LINKS ") AS l ON l.space = o.number LEFT JOIN (" FRACTAL_TRUE_VECTORS
-    ") AS v ON v.space = o.number LEFT JOIN (" FRACTAL_TRUE_AUDIT ") AS a ON a.space = o.number WHERE o.number = n.number";
+    ") AS v ON v.space = o.number LEFT JOIN (" FRACTAL_TRUE_AUDIT
+    ") AS a ON a.space = o.number WHERE o.number = n.number";
 
 Result<void> check_structure(Connection& connection, Sentences& problems) {
   Query query(connection, "PRAGMA integrity_check", "verify the file");
@@ -119,7 +127,8 @@ Result<void> check_fields(Connection& connection, Sentences& problems) {
   FRACTAL_TRY_INTO(const auto fields, read_fields(connection));
   FRACTAL_TRY_INTO(const auto faults, compare_field_values(connection, fields));
   if (faults.missing != 0) problems.push_back(fmt::format("{} values of indexed fields are missing", faults.missing));
-  if (faults.surplus != 0) problems.push_back(fmt::format("{} values of indexed fields are in no payload", faults.surplus));
+  if (faults.surplus != 0)
+    problems.push_back(fmt::format("{} values of indexed fields are in no payload", faults.surplus));
   return {};
 }
 

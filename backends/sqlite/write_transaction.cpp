@@ -78,7 +78,8 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<std::vector<Row>> scan(std::uint64_t space, MemoryId after, std::size_t limit, Columns columns) override {
-    Query query(connection_, of(Sql::scan_header, columns), std::max(after, first_id(space)), last_id(space), bounded(limit));
+    Query query(connection_, of(Sql::scan_header, columns), std::max(after, first_id(space)), last_id(space),
+                bounded(limit));
     std::vector<Row> rows;
     FRACTAL_TRY(read_rows(connection_, query, columns, rows));
     return rows;
@@ -118,7 +119,8 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> erase_link(std::uint64_t space, const LinkRow& link) override {
-    return Query(connection_, Sql::erase_link, space, BlobValue{link.from}, TextValue{link.type}, BlobValue{link.to}).run();
+    return Query(connection_, Sql::erase_link, space, BlobValue{link.from}, TextValue{link.type}, BlobValue{link.to})
+        .run();
   }
 
   Result<std::vector<LinkRow>> links_of(std::uint64_t space, std::string_view key) override {
@@ -194,8 +196,8 @@ class Transaction final : public WriteTransaction {
     for (const Sql sql : {Sql::wipe_memories, Sql::wipe_vectors, Sql::wipe_keywords}) {
       FRACTAL_TRY(Query(connection_, sql, first, last).run());
     }
-    for (const Sql sql : {Sql::wipe_links, Sql::wipe_removals, Sql::wipe_audit, Sql::wipe_field_values,
-                          Sql::erase_space_row}) {
+    for (const Sql sql :
+         {Sql::wipe_links, Sql::wipe_removals, Sql::wipe_audit, Sql::wipe_field_values, Sql::erase_space_row}) {
       FRACTAL_TRY(Query(connection_, sql, space).run());
     }
     keywords_.wipe(space);
@@ -213,17 +215,12 @@ class Transaction final : public WriteTransaction {
   }
 
   // Nothing thrown leaves a transaction open.
-  template <class Run>
-  static Result<void> guarded(const Run& run) {
+  template <class Run> static Result<void> guarded(const Run& run) {
     try {
       return run();
-    } catch (const Exception& exception) {
-      return exception.error();
-    } catch (const std::bad_alloc&) {
+    } catch (const Exception& exception) { return exception.error(); } catch (const std::bad_alloc&) {
       return Error{Errc::unavailable, "write: out of memory"};
-    } catch (const std::exception& exception) {
-      return make_error(Errc::unavailable, "write: {}", exception.what());
-    }
+    } catch (const std::exception& exception) { return make_error(Errc::unavailable, "write: {}", exception.what()); }
   }
 
   Result<void> put_memory(std::uint64_t space, const Row& row, const Put& put) {

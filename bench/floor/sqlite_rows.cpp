@@ -38,25 +38,30 @@ std::int64_t column(sqlite3* database, const char* sql) {
 SqliteRows::SqliteRows(const std::string& path) {
   must(sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) == SQLITE_OK,
        database_, "open");
-  must(sqlite3_exec(database_, "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384", nullptr,
-                    nullptr, nullptr) == SQLITE_OK,
+  must(sqlite3_exec(database_, "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384",
+                    nullptr, nullptr, nullptr) == SQLITE_OK,
        database_, "pragma");
   begin_ = statement("BEGIN IMMEDIATE");
   commit_ = statement("COMMIT");
   row_ = statement(
-      "INSERT INTO sfm_memories(id, uuid, memory_type, importance, created_at, updated_at, expires_at, version, accesses, "
-      "sequence, vector_sequence, has_vector, words0, words1, words2, words3, metadata, payload, space, coordinate_key) "
+      "INSERT INTO sfm_memories(id, uuid, memory_type, importance, created_at, updated_at, expires_at, version, "
+      "accesses, "
+      "sequence, vector_sequence, has_vector, words0, words1, words2, words3, metadata, payload, space, "
+      "coordinate_key) "
       "VALUES (?1, ?2, 0, 0.0, ?3, ?3, NULL, 1, 0, ?4, ?4, 1, ?5, 0, 0, 0, '{}', ?6, ?7, ?8)");
   vector_ = statement("INSERT INTO sfm_vector_embeddings(id, sequence, embedding) VALUES (?1, ?2, ?3)");
   words_ = statement("INSERT INTO sfm_keywords(rowid, c0, c1, c2, c3) VALUES (?1, ?2, '', '', '')");
   audit_ = statement(
-      "INSERT INTO sfm_audit_log(space, number, at, version, action, subject, payload) VALUES (?1, ?2, ?3, 1, 'create', ?4, '')");
+      "INSERT INTO sfm_audit_log(space, number, at, version, action, subject, payload) VALUES (?1, ?2, ?3, 1, "
+      "'create', ?4, '')");
   space_ = statement(
-      "UPDATE sfm_namespaces SET sequence = ?2, last_id = ?3, memories = ?3, vectors = ?3, words0 = ?4, audit_records = ?3 "
+      "UPDATE sfm_namespaces SET sequence = ?2, last_id = ?3, memories = ?3, vectors = ?3, words0 = ?4, audit_records "
+      "= ?3 "
       "WHERE number = ?1");
   number_ = statement("UPDATE sfm_settings SET value = ?1 WHERE name = 'audit_number'");
   get_ = statement(
-      "SELECT m.id, m.uuid, m.memory_type, m.importance, m.created_at, m.updated_at, m.expires_at, m.version, m.accesses, "
+      "SELECT m.id, m.uuid, m.memory_type, m.importance, m.created_at, m.updated_at, m.expires_at, m.version, "
+      "m.accesses, "
       "m.metadata, m.payload, e.embedding FROM sfm_memories AS m LEFT JOIN sfm_vector_embeddings AS e ON e.id = m.id "
       "WHERE m.space = (SELECT number FROM sfm_namespaces WHERE tenant = 'default' AND namespace = 'default') "
       "AND m.coordinate_key = ?1");
@@ -90,8 +95,8 @@ void SqliteRows::run(sqlite3_stmt* statement) {
 
 SqliteRows::Ready SqliteRows::prepare(const Memory& memory) {
   const Keywords keywords = TextFields::standard().keywords(memory.payload);
-  return {memory.coordinate.key(), memory.payload, keywords.text[0], memory.coordinate.to_string(), memory.embedding,
-          keywords.words[0]};
+  return {memory.coordinate.key(),       memory.payload,   keywords.text[0],
+          memory.coordinate.to_string(), memory.embedding, keywords.words[0]};
 }
 
 void SqliteRows::begin() { run(begin_); }

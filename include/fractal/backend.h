@@ -1,6 +1,5 @@
 // What stands behind FractalMemory: Storage, the truth, and VectorIndex, a view derived from it.
-// Read this to write a backend of your own (docs/backends.md); a program that only uses the library
-// does not need it.
+// Read this to write a backend of your own (docs/backends.md); a program that only uses the library does not need it.
 //
 // Division of work. Every rule lives in the core and is written once: validation, versions, merge
 // patches, links that die with their memory, expiry, sequence numbers, keywords, ranking, walks. A
@@ -36,9 +35,9 @@ inline constexpr std::size_t weight_classes = 4;
 struct SpaceRecord {
   std::uint64_t number = 0;  // 0: there is no such space
   Space space{};
-  std::uint64_t sequence = 0;   // of the last change
-  std::uint64_t last_id = 0;    // counter part of the id given last
-  std::uint64_t horizon = 0;    // removals up to this sequence are forgotten
+  std::uint64_t sequence = 0;  // of the last change
+  std::uint64_t last_id = 0;   // counter part of the id given last
+  std::uint64_t horizon = 0;   // removals up to this sequence are forgotten
   std::uint64_t memories = 0, semantic = 0, links = 0, vectors = 0;
   std::uint32_t dimension = 0;  // of every vector; 0 before the first
   Metric metric = Metric::cosine;
@@ -97,15 +96,15 @@ struct ChangeRow {
 struct Position {
   double importance = 0;
   std::int64_t created_at = 0;
-  MemoryId id = 0;   // orders ties of created_at and importance
-  std::string key{};   // order coordinate
+  MemoryId id = 0;    // orders ties of created_at and importance
+  std::string key{};  // order coordinate
 };
 
 struct Scan {
   ListOrder order = ListOrder::coordinate;
   bool descending = false;          // reverses ties, too
-  std::optional<Position> after{};    // rows strictly beyond it
-  std::string prefix{};               // only keys that begin so
+  std::optional<Position> after{};  // rows strictly beyond it
+  std::string prefix{};             // only keys that begin so
   std::size_t limit = 1000;
   Columns columns = Columns::payload;
 };
@@ -161,7 +160,8 @@ class FRACTAL_API ReadView {
   // to, type and strength are filled in.
   virtual Result<void> links(std::span<const std::string> frontier, Direction direction, std::string_view type,
                              const LinkVisitor& visit) = 0;
-  virtual Result<std::optional<LinkRow>> get_link(std::string_view from, std::string_view to, std::string_view type) = 0;
+  virtual Result<std::optional<LinkRow>> get_link(std::string_view from, std::string_view to,
+                                                  std::string_view type) = 0;
   // Whole links in the order (from, type, to), strictly after `after` if it is set.
   virtual Result<std::vector<LinkRow>> list_links(const LinkRow* after, std::size_t limit) = 0;
   virtual Result<Postings> postings(std::span<const std::string> terms) = 0;
@@ -188,8 +188,8 @@ class FRACTAL_API WriteTransaction {
   virtual Result<std::vector<Row>> scan(std::uint64_t space, MemoryId after, std::size_t limit, Columns columns) = 0;
 
   struct Put {
-    bool created = true;               // no row has this id
-    bool vector = true;                // false: the vector stays, Row::memory.embedding is not read
+    bool created = true;                 // no row has this id
+    bool vector = true;                  // false: the vector stays, Row::memory.embedding is not read
     const Keywords* keywords = nullptr;  // null: they stay
   };
   virtual Result<void> put(std::uint64_t space, const Row& row, const Put& put) = 0;
@@ -227,10 +227,9 @@ class FRACTAL_API Storage {
  public:
   virtual ~Storage() = default;
 
-  // The only write. Runs the steps in order inside one transaction: a step that fails (its outcome)
-  // is undone alone, the others are committed together. An error returned means that nothing at all
-  // was committed. When it returns, the writes are durable as promised and in every later view.
-  // Callers take turns inside.
+  // The only write. Runs the steps in order inside one transaction: a step that fails (its outcome) is undone alone,
+  // the others are committed together. An error returned means that nothing at all was committed. When it returns, the
+  // writes are durable as promised and in every later view. Callers take turns inside.
   virtual Result<void> apply(std::span<WriteStep> steps) = 0;
 
   // The newest committed state of a space; number 0 in its record if there is none.
@@ -254,9 +253,9 @@ class FRACTAL_API Storage {
   // unsupported: the core copies memory by memory instead.
   virtual Result<void> backup(const std::string& path, const Control& control) = 0;
 
-  virtual std::string describe() const = 0;          // "sqlite 3.40.1"
-  virtual std::vector<std::string> problems() = 0;   // for health()
-  virtual std::uint64_t bytes() = 0;                 // files with their logs; 0 if not known
+  virtual std::string describe() const = 0;         // "sqlite 3.40.1"
+  virtual std::vector<std::string> problems() = 0;  // for health()
+  virtual std::uint64_t bytes() = 0;                // files with their logs; 0 if not known
   virtual bool read_only() const = 0;
 };
 
@@ -277,8 +276,8 @@ class FRACTAL_API StorageWrapper : public Storage {
   }
   Result<std::vector<std::string>> verify(const Control& control) override { return inner_->verify(control); }
   Result<std::vector<std::string>> repair(const Control& control) override { return inner_->repair(control); }
-  Result<std::uint64_t> maintain(bool purge, const Control& control) override { return inner_->maintain(purge, control); }
-  Result<void> backup(const std::string& path, const Control& control) override { return inner_->backup(path, control); }
+  Result<std::uint64_t> maintain(bool all, const Control& control) override { return inner_->maintain(all, control); }
+  Result<void> backup(const std::string& to, const Control& control) override { return inner_->backup(to, control); }
   std::string describe() const override { return inner_->describe(); }
   std::vector<std::string> problems() override { return inner_->problems(); }
   std::uint64_t bytes() override { return inner_->bytes(); }
@@ -297,14 +296,12 @@ FRACTAL_API bool matches(const Filter& filter, const Row& row);
 // The scalar at a payload path, as filters see it: nullopt if missing, an object or an array.
 FRACTAL_API std::optional<Value> value_at(std::string_view payload, std::string_view path);
 
-// ---- VectorIndex -----------------------------------------------------------------------------
-
 struct VectorQuery {
   std::span<const float> vector{};
   std::size_t k = 10;
-  std::uint64_t as_of = 0;                  // the space's sequence that the answer must describe
+  std::uint64_t as_of = 0;                         // the space's sequence that the answer must describe
   const std::vector<MemoryId>* allowed = nullptr;  // rising; null: every memory
-  std::span<const MemoryId> excluded{};       // rising, few
+  std::span<const MemoryId> excluded{};            // rising, few
   const Control* control = nullptr;
 };
 
@@ -314,8 +311,8 @@ struct VectorHits {
     double score = 0;  // see Metric; the same number whichever plan found it
   };
   std::vector<Entry> entries{};  // best first, ties by id; min(k, matched) of them
-  std::uint64_t matched = 0;   // vectors that the query could have returned
-  std::uint64_t visited = 0;   // vectors compared
+  std::uint64_t matched = 0;     // vectors that the query could have returned
+  std::uint64_t visited = 0;     // vectors compared
   bool exact = true;
 };
 
@@ -323,7 +320,9 @@ struct VectorHits {
 class FRACTAL_API VectorIndex {
  public:
   using Pull = std::function<Result<void>(std::uint64_t after, const VectorVisitor& visit)>;
-  struct Stats { std::uint64_t vectors = 0, dead = 0, bytes = 0, applied = 0; };
+  struct Stats {
+    std::uint64_t vectors = 0, dead = 0, bytes = 0, applied = 0;
+  };
 
   virtual ~VectorIndex() = default;
   // Every change to vectors in (from, to.sequence], in order, straight from a commit. Does nothing

@@ -7,11 +7,10 @@
 // Paths. "user.name" is member `name` of member `user` of the payload. A dot inside a key is written
 // `\.`, a backslash `\\`, and a `$` at the start of a path `\$`. Arrays are not entered by a path.
 // If an object has a key twice, the last one counts.
-// A path that begins with `$` is a built-in field: $type ("episodic", "semantic"), $importance,
-// $version, $created_at, $updated_at, $expires_at (microseconds since 1970-01-01 UTC; compare with
-// a Time, an integer, or a text as 2024-05-01T10:00:00Z), $id (the UUID), $coordinate (the text
-// form), and $metadata.<path> for a path in the metadata. A memory that never expires has no
-// $expires_at.
+// A path that begins with `$` is a built-in field: $type ("episodic", "semantic"), $importance, $version,
+// $created_at, $updated_at, $expires_at (microseconds since 1970-01-01 UTC; compare with a Time, an integer, or a
+// text as 2024-05-01T10:00:00Z), $id (the UUID), $coordinate (the text form), and $metadata.<path> for a path in the
+// metadata. A memory that never expires has no $expires_at.
 //
 // Comparison. Numbers compare with numbers (integers exactly to 64 bits, also against doubles),
 // text with text (by bytes), bools with bools (false < true), null equals null. Values of different
@@ -60,13 +59,11 @@ class FRACTAL_API Value {
   Value() noexcept : value_(nullptr) {}
   Value(std::nullptr_t) noexcept : value_(nullptr) {}
   Value(bool value) noexcept : value_(value) {}
-  template <std::signed_integral T>
-  Value(T value) noexcept : value_(static_cast<std::int64_t>(value)) {}
+  template <std::signed_integral T> Value(T value) noexcept : value_(static_cast<std::int64_t>(value)) {}
   template <std::unsigned_integral T>
-    requires(!std::same_as<T, bool>)
-  Value(T value) noexcept : value_(canonical(static_cast<std::uint64_t>(value))) {}
-  template <std::floating_point T>
-  Value(T value) noexcept : value_(static_cast<double>(value)) {}
+  requires(!std::same_as<T, bool>) Value(T value)
+  noexcept : value_(canonical(static_cast<std::uint64_t>(value))) {}
+  template <std::floating_point T> Value(T value) noexcept : value_(static_cast<double>(value)) {}
   Value(Time value) noexcept : value_(static_cast<std::int64_t>(value.time_since_epoch().count())) {}
   Value(const char* value) : value_(std::string(value)) {}
   Value(std::string_view value) : value_(std::string(value)) {}
@@ -126,7 +123,10 @@ class FRACTAL_API Filter {
 enum class FilterOp { eq, ne, lt, le, gt, ge, in, contains, prefix, exists, all_of, any_of, none_of };
 
 // What a path points at.
-enum class FilterField { payload, metadata, type, importance, version, created_at, updated_at, expires_at, id, coordinate };
+// clang-format off
+enum class FilterField { payload, metadata, type, importance, version, created_at, updated_at, expires_at, id,
+                         coordinate };
+// clang-format on
 
 struct FilterNode {
   FilterOp op = FilterOp::eq;

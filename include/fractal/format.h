@@ -13,10 +13,8 @@
 
 namespace fractal::detail {
 // Formats a T as the text that `fractal::describe(T)` or to_string() gives, with fmt's string options.
-template <class T>
-struct TextFormatter : fmt::formatter<std::string_view> {
-  template <class Context>
-  auto format(const T& value, Context& context) const {
+template <class T> struct TextFormatter : fmt::formatter<std::string_view> {
+  template <class Context> auto format(const T& value, Context& context) const {
     return fmt::formatter<std::string_view>::format(std::string_view(text(value)), context);
   }
 

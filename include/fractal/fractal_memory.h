@@ -5,8 +5,8 @@
 //   auto found = memory.search("what does Ada drink?", {.top_k = 3}).value();
 //   for (auto& hit : found.hits) use(hit.memory.payload, hit.score);
 //
-// Threads. Every member function of FractalMemory and Snapshot may be called from any thread at any
-// time, except destruction and assignment of the handle itself. Handles are cheap to copy.
+// Threads. Any thread may call any member of FractalMemory and Snapshot at any time, but for destruction and
+// assignment of the handle itself. Handles are cheap to copy.
 // Processes. Several may open one file. After fork() the child must not use or destroy a handle.
 // Durability. A write that returned is on the disk (Options::durability) and in every later read.
 // Errors. A failed write changed nothing. The library never logs, prints or calls exit.
@@ -38,8 +38,6 @@ class Database;  // what the handles on one open file share; not public
 
 FRACTAL_API std::string_view version() noexcept;
 
-// ---- Options ---------------------------------------------------------------------------------
-
 enum class Durability {
   full,    // on the disk when the call returns: one sync a commit (shared by concurrent writers)
   normal,  // never corrupt, all or nothing; a power cut may lose the last commits. A killed process loses nothing.
@@ -57,10 +55,10 @@ struct TextField {
 };
 
 struct AuditOptions {
-  bool writes = true;    // one record for each created, updated or removed memory and link
-  bool reads = false;    // one for each retrieve; kept in memory until the next write
-  bool payloads = false; // the payload after the write, too: it then outlives the memory
-  std::uint64_t keep_records = 100'000;      // per space; the oldest go first (at the next writes)
+  bool writes = true;                    // one record for each created, updated or removed memory and link
+  bool reads = false;                    // one for each retrieve; kept in memory until the next write
+  bool payloads = false;                 // the payload after the write, too: it then outlives the memory
+  std::uint64_t keep_records = 100'000;  // per space; the oldest go first (at the next writes)
   std::chrono::hours keep_for{24 * 365 * 10};
 };
 
@@ -103,8 +101,6 @@ struct Control {
   std::function<void(std::uint64_t done, std::uint64_t total)> progress{};
 };
 
-// ---- Search ----------------------------------------------------------------------------------
-
 // What to look for: words, a vector, or both. The vector has the space's dimension.
 struct Query {
   std::string_view text{};
@@ -120,25 +116,25 @@ enum class Fusion {
 };
 
 struct SearchOptions {
-  std::size_t top_k = 10;      // hits wanted; exactly min(top_k, matched - offset) come back
-  std::size_t offset = 0;      // hits to skip; pages never skip or repeat a hit while nothing is written
+  std::size_t top_k = 10;  // hits wanted; exactly min(top_k, matched - offset) come back
+  std::size_t offset = 0;  // hits to skip; pages never skip or repeat a hit while nothing is written
   Filter filter{};
-  Coordinate within{};           // only this coordinate and its subtree; empty: everywhere
+  Coordinate within{};                      // only this coordinate and its subtree; empty: everywhere
   SearchMode mode = SearchMode::automatic;  // what the query has: both -> hybrid
-  double alpha = 0.6;          // hybrid: weight of the vector side, 0 to 1
+  double alpha = 0.6;                       // hybrid: weight of the vector side, 0 to 1
   Fusion fusion = Fusion::convex;
   // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
   // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
   double diversity = 0;
-  bool explain = false;        // fill Hit::explain
-  bool embeddings = false;     // fill Memory::embedding
+  bool explain = false;     // fill Hit::explain
+  bool embeddings = false;  // fill Memory::embedding
   Control control{};
 };
 
 // Where a score comes from. The parts' contributions add up to Hit::score.
 struct ScorePart {
-  std::string name{};         // "vector", "keyword", "rrf vector", "rrf keyword", or "term <word>" in keyword mode
-  double value = 0;         // cosine, BM25, rank
+  std::string name{};  // "vector", "keyword", "rrf vector", "rrf keyword", or "term <word>" in keyword mode
+  double value = 0;    // cosine, BM25, rank
   double contribution = 0;
 };
 
@@ -155,13 +151,11 @@ struct SearchResult {
   // Memories that pass filter and `within` and can be scored in this mode: those with a vector, with a
   // word of the query, or either.
   std::uint64_t matched = 0;
-  std::uint64_t sequence = 0;     // of the space at the moment that the answer describes
+  std::uint64_t sequence = 0;               // of the space at the moment that the answer describes
   SearchMode mode = SearchMode::automatic;  // what was done
-  std::string plan{};               // how, for people: "scan 1200 of 20000 vectors; keywords: 2 terms"
-  std::uint64_t visited = 0;      // vectors compared
+  std::string plan{};                       // how, for people: "scan 1200 of 20000 vectors; keywords: 2 terms"
+  std::uint64_t visited = 0;                // vectors compared
 };
-
-// ---- Lists and walks -------------------------------------------------------------------------
 
 enum class ListOrder { coordinate, created_at, importance };
 
@@ -169,8 +163,8 @@ struct ListOptions {
   ListOrder order = ListOrder::coordinate;
   bool descending = false;
   std::size_t limit = 100;
-  std::string after{};        // Page::next of the page before; same order and direction
-  Coordinate within{};        // only this coordinate and its subtree
+  std::string after{};  // Page::next of the page before; same order and direction
+  Coordinate within{};  // only this coordinate and its subtree
   Filter filter{};
   bool embeddings = false;
   Control control{};
@@ -178,12 +172,12 @@ struct ListOptions {
 
 struct Page {
   std::vector<Memory> memories{};
-  std::string next{};         // empty: this was the last page. Stays valid while memories come and go.
+  std::string next{};  // empty: this was the last page. Stays valid while memories come and go.
 };
 
 struct NearOptions {
   std::optional<double> radius{};  // at most this far
-  std::size_t limit = 10;        // at most so many, the nearest first
+  std::size_t limit = 10;          // at most so many, the nearest first
   Filter filter{};
   Control control{};
 };
@@ -196,9 +190,9 @@ struct NearHit {
 enum class Direction { outgoing, incoming, both };
 
 struct NeighborOptions {
-  std::size_t hops = 1;     // 1 to 64
+  std::size_t hops = 1;  // 1 to 64
   Direction direction = Direction::outgoing;
-  std::string type{};         // empty: every type
+  std::string type{};  // empty: every type
   std::size_t limit = 100;
   std::size_t offset = 0;
   Control control{};
@@ -207,7 +201,7 @@ struct NeighborOptions {
 // A coordinate reached by a walk, once each: by fewest hops, then by the strongest link.
 struct Neighbor {
   Coordinate coordinate{};
-  GraphLink link{};           // the link that led to it
+  GraphLink link{};  // the link that led to it
   std::size_t hops = 0;
 };
 
@@ -215,11 +209,9 @@ struct PathOptions {
   std::size_t max_hops = 16;
   Direction direction = Direction::outgoing;
   std::string type{};
-  bool weighted = false;    // least sum of 1/strength instead of fewest links
+  bool weighted = false;  // least sum of 1/strength instead of fewest links
   Control control{};
 };
-
-// ---- Changes, audit, export ------------------------------------------------------------------
 
 enum class ChangeKind : std::uint8_t { stored, removed, linked, unlinked };
 FRACTAL_API std::string_view to_string(ChangeKind kind) noexcept;
@@ -234,21 +226,21 @@ struct Change {
 };
 
 struct AuditRecord {
-  std::uint64_t number = 0;   // rising within the database
+  std::uint64_t number = 0;  // rising within the database
   Time at{};
-  std::string action{};         // "create", "update", "delete", "read", "link", "unlink"
-  std::string subject{};        // a coordinate, or "from -type-> to"
+  std::string action{};   // "create", "update", "delete", "read", "link", "unlink"
+  std::string subject{};  // a coordinate, or "from -type-> to"
   std::uint64_t version = 0;
-  std::string payload{};        // only with AuditOptions::payloads
+  std::string payload{};  // only with AuditOptions::payloads
 };
 
 enum class GraphFormat { json, graphml, dot };
 
 struct ExportOptions {
-  Coordinate within{};         // memories below it; links with both ends below it
-  Filter filter{};             // of memories
+  Coordinate within{};  // memories below it; links with both ends below it
+  Filter filter{};      // of memories
   bool embeddings = true;
-  bool links = true;         // false: memories alone
+  bool links = true;  // false: memories alone
   // One moment for the whole export; the file's log cannot shrink meanwhile. Otherwise each page of
   // 1,000 is consistent in itself.
   bool consistent = false;
@@ -264,35 +256,33 @@ struct ImportReport {
   std::uint64_t lines = 0, memories = 0, links = 0;
 };
 
-// ---- Condition -------------------------------------------------------------------------------
-
 // Of one space, from counters: its cost does not depend on the number of memories.
 struct Stats {
   std::uint64_t memories = 0, episodic = 0, semantic = 0, links = 0, vectors = 0;
-  std::size_t dimension = 0;              // 0: no vector yet
-  std::uint64_t sequence = 0;             // the last change
-  std::uint64_t file_bytes = 0;           // of the whole database, with its log
-  std::uint64_t index_vectors = 0;        // in the vector index of this process, with dead ones
+  std::size_t dimension = 0;        // 0: no vector yet
+  std::uint64_t sequence = 0;       // the last change
+  std::uint64_t file_bytes = 0;     // of the whole database, with its log
+  std::uint64_t index_vectors = 0;  // in the vector index of this process, with dead ones
   std::uint64_t index_bytes = 0;
-  std::uint64_t index_applied = 0;        // the sequence that the index has seen
+  std::uint64_t index_applied = 0;  // the sequence that the index has seen
   std::vector<std::string> indexed_fields{};
 };
 
 struct Health {
   bool ok = true;
-  std::string backend{};                    // "sqlite 3.40.1", "memory"
-  std::string simd{};                       // the instruction set in use
-  std::vector<std::string> problems{};      // what is wrong, one sentence each
+  std::string backend{};                // "sqlite 3.40.1", "memory"
+  std::string simd{};                   // the instruction set in use
+  std::vector<std::string> problems{};  // what is wrong, one sentence each
 };
 
 struct VerifyReport {
-  std::vector<std::string> problems{};      // empty: everything agrees
+  std::vector<std::string> problems{};                 // empty: everything agrees
   std::uint64_t memories = 0, links = 0, vectors = 0;  // checked
   bool ok() const noexcept { return problems.empty(); }
 };
 
 struct RepairReport {
-  std::vector<std::string> repaired{};      // what was rebuilt or dropped, one sentence each
+  std::vector<std::string> repaired{};  // what was rebuilt or dropped, one sentence each
 };
 
 struct MaintainOptions {
@@ -304,10 +294,6 @@ struct MaintainOptions {
 struct MaintainReport {
   std::uint64_t expired_removed = 0, audit_removed = 0, bytes_rewritten = 0;
 };
-
-// ---- The reads -------------------------------------------------------------------------------
-
-class FractalMemory;
 
 // The reads that FractalMemory (each call sees the newest state) and Snapshot (all calls see one
 // state) have in common. An expired memory is in none of them.
@@ -330,7 +316,8 @@ class FRACTAL_API Reads {
   // By hops, then the strongest link, then coordinate. Never the start itself. None: an empty vector.
   Result<std::vector<Neighbor>> neighbors(const Coordinate& coordinate, const NeighborOptions& options = {}) const;
   // The links walked, in order; empty if from == to; not_found if there is no way within max_hops.
-  Result<std::vector<GraphLink>> path(const Coordinate& from, const Coordinate& to, const PathOptions& options = {}) const;
+  Result<std::vector<GraphLink>> path(const Coordinate& from, const Coordinate& to,
+                                      const PathOptions& options = {}) const;
 
   // Changes after a sequence number, oldest first, at most `limit`. not_found if `after` lies behind
   // Options::change_history and removals may be missing: read everything again.

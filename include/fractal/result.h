@@ -60,8 +60,7 @@ namespace detail {
 }  // namespace detail
 
 // A T or an Error. operator* and operator-> need has_value(); error() needs !has_value().
-template <class T>
-class [[nodiscard]] Result {
+template <class T> class [[nodiscard]] Result {
  public:
   using value_type = T;
   using error_type = Error;
@@ -86,12 +85,10 @@ class [[nodiscard]] Result {
   const Error& error() const& noexcept { return *std::get_if<1>(&state_); }
   Error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
 
-  template <class U>
-  T value_or(U&& other) const& {
+  template <class U> T value_or(U&& other) const& {
     return has_value() ? **this : static_cast<T>(std::forward<U>(other));
   }
-  template <class U>
-  T value_or(U&& other) && {
+  template <class U> T value_or(U&& other) && {
     return has_value() ? std::move(**this) : static_cast<T>(std::forward<U>(other));
   }
 
@@ -103,8 +100,7 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
-template <>
-class [[nodiscard]] Result<void> {
+template <> class [[nodiscard]] Result<void> {
  public:
   using value_type = void;
   using error_type = Error;

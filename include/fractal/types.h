@@ -23,22 +23,22 @@ namespace fractal {
 
 // Beyond these a call fails with invalid_argument, names the limit, and writes nothing.
 namespace limits {
-inline constexpr std::size_t coordinate_text = 512;         // characters of Coordinate::to_string()
-inline constexpr std::size_t space_name = 255;              // bytes of tenant and of name
-inline constexpr std::size_t link_type = 100;               // bytes
-inline constexpr std::size_t payload = 16u << 20;           // bytes
-inline constexpr std::size_t metadata = 1u << 20;           // bytes, of a memory or a link
-inline constexpr std::size_t json_depth = 512;              // nested objects and arrays
-inline constexpr std::size_t dimension = 16'384;            // components of an embedding
-inline constexpr std::size_t batch_entries = 100'000;       // entries of one Batch
-inline constexpr std::size_t batch_bytes = 256u << 20;      // payloads, metadata and vectors of one Batch
-inline constexpr std::size_t top_k = 100'000;               // top_k + offset of a search, limit + offset of a walk
-inline constexpr std::size_t page = 100'000;                // memories in one page of a list
-inline constexpr std::size_t hops = 64;                     // of a walk
-inline constexpr std::size_t query_text = 1u << 20;         // bytes
-inline constexpr std::size_t query_terms = 32;              // distinct words of a keyword query; the rest is not used
-inline constexpr std::size_t text_fields = 32;              // Options::text_fields, with at most 4 different weights
-inline constexpr std::size_t indexed_fields = 64;           // per database
+inline constexpr std::size_t coordinate_text = 512;     // characters of Coordinate::to_string()
+inline constexpr std::size_t space_name = 255;          // bytes of tenant and of name
+inline constexpr std::size_t link_type = 100;           // bytes
+inline constexpr std::size_t payload = 16u << 20;       // bytes
+inline constexpr std::size_t metadata = 1u << 20;       // bytes, of a memory or a link
+inline constexpr std::size_t json_depth = 512;          // nested objects and arrays
+inline constexpr std::size_t dimension = 16'384;        // components of an embedding
+inline constexpr std::size_t batch_entries = 100'000;   // entries of one Batch
+inline constexpr std::size_t batch_bytes = 256u << 20;  // payloads, metadata and vectors of one Batch
+inline constexpr std::size_t top_k = 100'000;           // top_k + offset of a search, limit + offset of a walk
+inline constexpr std::size_t page = 100'000;            // memories in one page of a list
+inline constexpr std::size_t hops = 64;                 // of a walk
+inline constexpr std::size_t query_text = 1u << 20;     // bytes
+inline constexpr std::size_t query_terms = 32;          // distinct words of a keyword query; the rest is not used
+inline constexpr std::size_t text_fields = 32;          // Options::text_fields, with at most 4 different weights
+inline constexpr std::size_t indexed_fields = 64;       // per database
 }  // namespace limits
 
 // A closed world inside a database: nothing read, written or computed crosses its border, not even
@@ -118,18 +118,18 @@ FRACTAL_API Result<Time> parse_time(std::string_view text);
 // One memory. The caller sets the upper block, the library the lower one.
 struct Memory {
   Coordinate coordinate{};
-  std::string payload = "{}";              // a JSON object in UTF-8, kept byte for byte
+  std::string payload = "{}";  // a JSON object in UTF-8, kept byte for byte
   MemoryType type = MemoryType::episodic;
-  std::vector<float> embedding{};            // empty, or as many finite components as the space's other vectors
-  double importance = 0;                   // any finite number
-  std::string metadata = "{}";             // a JSON object, not searched by words
-  std::optional<Time> expires_at{};          // from that instant on no read returns it
+  std::vector<float> embedding{};    // empty, or as many finite components as the space's other vectors
+  double importance = 0;             // any finite number
+  std::string metadata = "{}";       // a JSON object, not searched by words
+  std::optional<Time> expires_at{};  // from that instant on no read returns it
 
-  Uuid id{};                                 // made at the first store of the coordinate
-  Time created_at{};                       // first store
-  Time updated_at{};                       // last write; reads never change it
-  std::uint64_t version = 0;               // 1 at the first store, + 1 by each write
-  std::uint64_t accesses = 0;              // counted only with Options::count_accesses
+  Uuid id{};                   // made at the first store of the coordinate
+  Time created_at{};           // first store
+  Time updated_at{};           // last write; reads never change it
+  std::uint64_t version = 0;   // 1 at the first store, + 1 by each write
+  std::uint64_t accesses = 0;  // counted only with Options::count_accesses
 
   friend bool operator==(const Memory&, const Memory&) = default;
 };
@@ -149,13 +149,13 @@ struct GraphLink {
 
 // A change to one memory. What is not set stays as it is.
 struct Patch {
-  std::optional<std::string> payload{};           // JSON merge patch (RFC 7396); members it does not name keep their text
-  std::optional<std::string> metadata{};          // the same
+  std::optional<std::string> payload{};   // JSON merge patch (RFC 7396); members it does not name keep their text
+  std::optional<std::string> metadata{};  // the same
   std::optional<MemoryType> type{};
   std::optional<double> importance{};
   std::optional<std::vector<float>> embedding{};  // an empty one removes the vector
   std::optional<Time> expires_at{};
-  bool never_expires = false;                   // removes expires_at
+  bool never_expires = false;  // removes expires_at
 };
 
 // if_version: the write happens only if the memory has this version now (0: if there is none);
@@ -164,10 +164,10 @@ struct WriteOptions {
   std::optional<std::uint64_t> if_version{};
 };
 
-// A list of writes that happens as a whole or not at all, in order. It is a value: build it, keep it,
-// apply it again.
+// A list of writes that happens as a whole or not at all, in order. It is a value: build it, keep it, apply it again.
 class FRACTAL_API Batch {
  public:
+  // clang-format off
   struct Store { Memory memory{}; WriteOptions options{}; };
   struct Update { Coordinate coordinate{}; Patch patch{}; WriteOptions options{}; };
   struct Remove { Coordinate coordinate{}; WriteOptions options{}; };
@@ -178,6 +178,7 @@ class FRACTAL_API Batch {
   struct Restore { Memory memory{}; };
   // As Link, but keeps created_at.
   struct RestoreLink { GraphLink link{}; };
+  // clang-format on
   using Entry = std::variant<Store, Update, Remove, Link, Unlink, Restore, RestoreLink>;
 
   Batch& store(Memory memory, WriteOptions options = {});
@@ -199,17 +200,17 @@ class FRACTAL_API Batch {
 
 // What one entry of a batch did.
 struct Written {
-  Uuid id{};                    // of the memory; empty for links
-  std::uint64_t version = 0;  // of the memory after the write; 0 for links and after a removal
-  std::uint64_t sequence = 0; // of this change in its space; 0 if nothing changed
-  bool created = false;       // the memory or link was not there before
-  bool removed = false;       // it was there and is gone
+  Uuid id{};                   // of the memory; empty for links
+  std::uint64_t version = 0;   // of the memory after the write; 0 for links and after a removal
+  std::uint64_t sequence = 0;  // of this change in its space; 0 if nothing changed
+  bool created = false;        // the memory or link was not there before
+  bool removed = false;        // it was there and is gone
 };
 
 // What a batch did, entry by entry.
 struct Applied {
-  std::uint64_t sequence = 0;     // of the space after the batch
-  std::vector<Written> written{};   // one an entry, in order
+  std::uint64_t sequence = 0;      // of the space after the batch
+  std::vector<Written> written{};  // one an entry, in order
 };
 
 }  // namespace fractal

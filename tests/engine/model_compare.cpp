@@ -30,8 +30,8 @@ bool Comparison::same(const Memory& left, const Memory& right) {
   return left.coordinate == right.coordinate && left.payload == right.payload && left.type == right.type &&
          left.embedding == right.embedding && same(left.importance, right.importance) &&
          left.metadata == right.metadata && left.expires_at == right.expires_at && same(left.id, right.id) &&
-         left.created_at == right.created_at && left.updated_at == right.updated_at &&
-         left.version == right.version && left.accesses == right.accesses;
+         left.created_at == right.created_at && left.updated_at == right.updated_at && left.version == right.version &&
+         left.accesses == right.accesses;
 }
 
 bool Comparison::same(const GraphLink& left, const GraphLink& right) {
@@ -120,7 +120,8 @@ std::string show(const SearchResult& value) {
                                  value.sequence, value.plan);
   for (const Hit& hit : value.hits) {
     text += fmt::format("\n    {:a} {:.17g}: {}", hit.score, hit.score, show(hit.memory));
-    for (const ScorePart& part : hit.explain) text += fmt::format("; {} {} {}", part.name, part.value, part.contribution);
+    for (const ScorePart& part : hit.explain)
+      text += fmt::format("; {} {} {}", part.name, part.value, part.contribution);
   }
   return text;
 }

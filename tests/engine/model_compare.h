@@ -37,12 +37,10 @@ class Comparison {
   bool same(const ImportReport& left, const ImportReport& right);
   bool same(const MaintainReport& left, const MaintainReport& right);
   bool same(const Space& left, const Space& right) { return left == right; }
-  template <class T>
-  bool same(const std::optional<T>& left, const std::optional<T>& right) {
+  template <class T> bool same(const std::optional<T>& left, const std::optional<T>& right) {
     return left.has_value() == right.has_value() && (!left || same(*left, *right));
   }
-  template <class T>
-  bool same(const std::vector<T>& left, const std::vector<T>& right) {
+  template <class T> bool same(const std::vector<T>& left, const std::vector<T>& right) {
     return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                       [this](const T& a, const T& b) { return same(a, b); });
   }
@@ -68,12 +66,8 @@ std::string show(const Stats& value);
 std::string show(const ImportReport& value);
 std::string show(const MaintainReport& value);
 std::string show(const Space& value);
-template <class T>
-std::string show(const std::optional<T>& value) {
-  return value ? show(*value) : "nothing";
-}
-template <class T>
-std::string show(const std::vector<T>& values) {
+template <class T> std::string show(const std::optional<T>& value) { return value ? show(*value) : "nothing"; }
+template <class T> std::string show(const std::vector<T>& values) {
   std::string text = "[";
   for (const T& value : values) text += "\n    " + show(value);
   return text + "]";

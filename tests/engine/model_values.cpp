@@ -13,18 +13,17 @@ namespace {
 
 constexpr std::array<double, 6> components{-2.5, 0, 1, 2, 3, 1e300};
 constexpr std::array<const char*, 24> vocabulary{
-    "tea",  "green", "Ada",  "drinks",   "drinking", "river", "bank",  "money", "the",   "what", "does", "naïve",
-    "café", "日本",  "über", "it's",     "42",       "x1",    "likes", "liked", "stone", "moon", "sun",  "tea"};
+    "tea",  "green", "Ada",  "drinks", "drinking", "river", "bank",  "money", "the",   "what", "does", "naïve",
+    "café", "日本",  "über", "it's",   "42",       "x1",    "likes", "liked", "stone", "moon", "sun",  "tea"};
 constexpr std::array<const char*, 4> tags{"a", "b", "ab", "ü"};
 constexpr std::array<const char*, 3> types{"related", "part_of", "ähnlich"};
 constexpr std::array<double, 8> importances{0, -0.0, 1, 1, 2.5, -3, 1e-9, 1e9};
-constexpr std::array<const char*, 10> numbers{"2020", "2024", "2024.0",  "2024.5", "-7",
-                                              "0",    "-0.0", "1e3",     "9007199254740993",
-                                              "18446744073709551615"};
+constexpr std::array<const char*, 10> numbers{"2020", "2024", "2024.0", "2024.5",           "-7",
+                                              "0",    "-0.0", "1e3",    "9007199254740993", "18446744073709551615"};
 constexpr std::array<const char*, 18> paths{
-    "year",   "tag",     "tags",        "user.name",   "draft",       "a\\.b",       "missing", "text",  "user",
-    "$type",  "$importance", "$version", "$created_at", "$updated_at", "$expires_at", "$coordinate",
-    "$metadata.k", "$metadata.deep.k"};
+    "year",        "tag",         "tags",        "user.name",   "draft",       "a\\.b",
+    "missing",     "text",        "user",        "$type",       "$importance", "$version",
+    "$created_at", "$updated_at", "$expires_at", "$coordinate", "$metadata.k", "$metadata.deep.k"};
 
 }  // namespace
 

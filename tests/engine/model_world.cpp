@@ -42,15 +42,22 @@ World::World(std::string name, std::uint64_t seed, Options options)
 }
 
 const std::vector<World::Operation>& World::operations() {
-  static const std::vector<Operation> all{
-      {1500, &World::store},        {200, &World::store_if_absent}, {800, &World::update},    {500, &World::remove},
-      {800, &World::link},          {400, &World::unlink},          {600, &World::batch},     {250, &World::move_clock},
-      {6, &World::erase_space},     {6, &World::import},            {6, &World::maintain},    {1, &World::purge},
-      {4, &World::create_index},    {12, &World::reopen},           {40, &World::snapshot},   {40, &World::release},
-      {3, &World::verify},          {1, &World::repair},            {1, &World::backup},      {1000, &World::retrieve},
-      {150, &World::retrieve_many}, {500, &World::list},            {300, &World::near},      {1200, &World::search},
-      {500, &World::neighbors},     {300, &World::path},            {150, &World::changes},   {60, &World::audit},
-      {250, &World::stats},         {20, &World::export_lines},     {10, &World::export_graph}, {20, &World::spaces}};
+  static const std::vector<Operation> all{{1500, &World::store},        {200, &World::store_if_absent},
+                                          {800, &World::update},        {500, &World::remove},
+                                          {800, &World::link},          {400, &World::unlink},
+                                          {600, &World::batch},         {250, &World::move_clock},
+                                          {6, &World::erase_space},     {6, &World::import},
+                                          {6, &World::maintain},        {1, &World::purge},
+                                          {4, &World::create_index},    {12, &World::reopen},
+                                          {40, &World::snapshot},       {40, &World::release},
+                                          {3, &World::verify},          {1, &World::repair},
+                                          {1, &World::backup},          {1000, &World::retrieve},
+                                          {150, &World::retrieve_many}, {500, &World::list},
+                                          {300, &World::near},          {1200, &World::search},
+                                          {500, &World::neighbors},     {300, &World::path},
+                                          {150, &World::changes},       {60, &World::audit},
+                                          {250, &World::stats},         {20, &World::export_lines},
+                                          {10, &World::export_graph},   {20, &World::spaces}};
   return all;
 }
 
@@ -83,8 +90,7 @@ bool World::disagree(const std::string& file, const std::string& memory) {
   return false;
 }
 
-template <class T>
-bool World::agree(const Result<T>& file, const Result<T>& memory) {
+template <class T> bool World::agree(const Result<T>& file, const Result<T>& memory) {
   if (!file || !memory) {
     if (!file && !memory && file.error() == memory.error()) return true;
     return disagree(file ? show(*file) : fmt::format("{}", file.error()),
@@ -98,8 +104,7 @@ bool World::agree(const Result<void>& file, const Result<void>& memory) {
   return shown(file) == shown(memory) || disagree(shown(file), shown(memory));
 }
 
-template <class T>
-bool World::wrote(const Result<T>& file, const Result<T>& memory) {
+template <class T> bool World::wrote(const Result<T>& file, const Result<T>& memory) {
   ++(file ? writes_ : failed_writes_);
   return agree(file, memory);
 }
@@ -241,7 +246,9 @@ bool World::create_index() {
 bool World::reopen() {
   choose_space();
   ++reopened_;
-  options_.durability = random_.one_in(20) ? Durability::full : random_.one_in(4) ? Durability::normal : Durability::off;
+  options_.durability = random_.one_in(20)  ? Durability::full
+                        : random_.one_in(4) ? Durability::normal
+                                            : Durability::off;
   if (random_.one_in(4)) options_.text_fields = text_fields(random_.below(3));
   if (random_.one_in(8)) options_.indexed_fields = {"year", "tag"};
   note("reopen");
@@ -253,7 +260,8 @@ bool World::snapshot() {
   note("snapshot");
   auto file = file_[s].snapshot();
   auto memory = memory_[s].snapshot();
-  if (!file || !memory) return disagree(file ? "taken" : file.error().message, memory ? "taken" : memory.error().message);
+  if (!file || !memory)
+    return disagree(file ? "taken" : file.error().message, memory ? "taken" : memory.error().message);
   if (pinned_.size() == 4) pinned_.erase(pinned_.begin());
   if (file->sequence() != memory->sequence()) return disagree(show(file->sequence()), show(memory->sequence()));
   pinned_.push_back({s, std::move(*file), std::move(*memory)});
@@ -348,9 +356,10 @@ bool World::search() {
   std::vector<float> vector;
   if (!random_.one_in(3)) vector = values_.vector();
   if (random_.one_in(100)) vector.push_back(1);
-  note(fmt::format("search \"{}\" vector {} mode {} fusion {} top_k {} offset {} alpha {} diversity {} within {} filter {}",
-                   text, vector.size(), options.mode, static_cast<int>(options.fusion), options.top_k, options.offset,
-                   options.alpha, options.diversity, options.within, options.filter));
+  note(fmt::format(
+      "search \"{}\" vector {} mode {} fusion {} top_k {} offset {} alpha {} diversity {} within {} filter {}", text,
+      vector.size(), options.mode, static_cast<int>(options.fusion), options.top_k, options.offset, options.alpha,
+      options.diversity, options.within, options.filter));
   const Query query{.text = text, .vector = vector};
   const auto file = at.file->search(query, options), memory = at.memory->search(query, options);
   if (file) hits_ += file->hits.size();
@@ -419,7 +428,8 @@ bool World::export_graph() {
   const auto format = static_cast<GraphFormat>(random_.below(3));
   note(fmt::format("export_graph {} within {} filter {}", static_cast<int>(format), options.within, options.filter));
   std::ostringstream file, memory;
-  if (!agree(at.file->export_graph(file, format, options), at.memory->export_graph(memory, format, options))) return false;
+  if (!agree(at.file->export_graph(file, format, options), at.memory->export_graph(memory, format, options)))
+    return false;
   return file.str() == memory.str() || disagree(file.str(), memory.str());
 }
 

@@ -92,11 +92,9 @@ class World {
   Sides sides();
   Surroundings around() const { return {.now = Time(std::chrono::microseconds(*clock_)), .may_break = true}; }
 
-  template <class T>
-  bool agree(const Result<T>& file, const Result<T>& memory);
+  template <class T> bool agree(const Result<T>& file, const Result<T>& memory);
   bool agree(const Result<void>& file, const Result<void>& memory);
-  template <class T>
-  bool wrote(const Result<T>& file, const Result<T>& memory);
+  template <class T> bool wrote(const Result<T>& file, const Result<T>& memory);
   bool disagree(const std::string& file, const std::string& memory);
   void note(std::string what);
 

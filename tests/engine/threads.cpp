@@ -171,12 +171,12 @@ TEST_CASE("erasing a space while others write to it and search it") {
   const auto memory = open_fresh();
   const auto space = memory.in({.tenant = "short lived"});
   std::atomic<bool> stop{false};
-  std::atomic<int> failed{0};
+  std::atomic<int> failed{0}, stored{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; !stop; ++i) {
-        if (!space.store(version_of(t * 1000 + i % 50, t, i))) ++failed;
+        ++(space.store(version_of(t * 1000 + i % 50, t, i)) ? stored : failed);
         const std::vector<float> query{1, 0, 0};
         const auto found = space.search({.text = "common", .vector = query}, {.top_k = 500});
         if (!found || found->hits.size() != std::min<std::uint64_t>(500, found->matched)) ++failed;
@@ -184,6 +184,7 @@ TEST_CASE("erasing a space while others write to it and search it") {
     });
   }
   for (int i = 0; i < 15; ++i) {
+    while (stored < 20 * (i + 1) && failed == 0) std::this_thread::yield();
     if (!space.erase_space()) ++failed;
     memory.store(version_of(i, 0, 0)).value();
   }

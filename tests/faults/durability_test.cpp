@@ -20,7 +20,8 @@ namespace {
 
 bool is_log(const IoEvent& event) {
   constexpr std::string_view suffix = "-wal";
-  return event.file.size() > suffix.size() && event.file.compare(event.file.size() - suffix.size(), suffix.size(), suffix) == 0;
+  return event.file.size() > suffix.size() &&
+         event.file.compare(event.file.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
 struct Tally {

@@ -77,9 +77,7 @@ int sync(sqlite3_file* file, int flags) {
   if (fails(Io::sync, file)) return SQLITE_IOERR_FSYNC;
   return state().real_syncs ? of(file).methods().xSync(of(file).inner(), flags) : SQLITE_OK;
 }
-int file_size(sqlite3_file* file, sqlite3_int64* size) {
-  return of(file).methods().xFileSize(of(file).inner(), size);
-}
+int file_size(sqlite3_file* file, sqlite3_int64* size) { return of(file).methods().xFileSize(of(file).inner(), size); }
 int lock(sqlite3_file* file, int level) {
   if (fails(Io::lock, file)) return SQLITE_IOERR_LOCK;
   return of(file).methods().xLock(of(file).inner(), level);
@@ -92,9 +90,7 @@ int file_control(sqlite3_file* file, int operation, void* argument) {
   return of(file).methods().xFileControl(of(file).inner(), operation, argument);
 }
 int sector_size(sqlite3_file* file) { return of(file).methods().xSectorSize(of(file).inner()); }
-int device_characteristics(sqlite3_file* file) {
-  return of(file).methods().xDeviceCharacteristics(of(file).inner());
-}
+int device_characteristics(sqlite3_file* file) { return of(file).methods().xDeviceCharacteristics(of(file).inner()); }
 int shm_map(sqlite3_file* file, int region, int size, int extend, void volatile** target) {
   if (fails(Io::map, file)) return SQLITE_IOERR_SHMMAP;
   return of(file).methods().xShmMap(of(file).inner(), region, size, extend, target);
@@ -108,10 +104,25 @@ void shm_barrier(sqlite3_file* file) { of(file).methods().xShmBarrier(of(file).i
 int shm_unmap(sqlite3_file* file, int remove) { return of(file).methods().xShmUnmap(of(file).inner(), remove); }
 
 // Version 2: no mapped reads, so that every read is seen.
-constexpr sqlite3_io_methods methods{
-    2,         close,       read,    write,     truncate,            sync,        file_size,
-    lock,      unlock,      check_reserved_lock, file_control, sector_size, device_characteristics,
-    shm_map,   shm_lock,    shm_barrier, shm_unmap, nullptr, nullptr};
+constexpr sqlite3_io_methods methods{2,
+                                     close,
+                                     read,
+                                     write,
+                                     truncate,
+                                     sync,
+                                     file_size,
+                                     lock,
+                                     unlock,
+                                     check_reserved_lock,
+                                     file_control,
+                                     sector_size,
+                                     device_characteristics,
+                                     shm_map,
+                                     shm_lock,
+                                     shm_barrier,
+                                     shm_unmap,
+                                     nullptr,
+                                     nullptr};
 
 int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* flags_out) {
   File& self = of(file);

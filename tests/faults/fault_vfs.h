@@ -12,8 +12,7 @@ namespace fractal::testing {
 // `lock` is every lock of the file and of the shared index of its log; `map` a region of that index.
 enum class Io { open, read, write, sync, truncate, remove, lock, map };
 inline constexpr std::size_t io_kinds = 8;
-inline constexpr Io every_io[] = {Io::open, Io::read,   Io::write, Io::sync,
-                                  Io::truncate, Io::remove, Io::lock,  Io::map};
+inline constexpr Io every_io[] = {Io::open, Io::read, Io::write, Io::sync, Io::truncate, Io::remove, Io::lock, Io::map};
 const char* name_of(Io kind);
 
 enum class Lasting { once, for_ever };

@@ -152,8 +152,7 @@ class Patient {
  private:
   std::string path() const { return folder_.file("patient.db"); }
 
-  template <class T>
-  void note(const Result<T>& result, Outcome& outcome) {
+  template <class T> void note(const Result<T>& result, Outcome& outcome) {
     if (result) return;
     outcome.error = true;
     CHECK_FALSE(result.error().message.empty());
@@ -176,7 +175,8 @@ class Patient {
     note(memory.list({.filter = Filter::ge("year", 2007) && Filter::lt("$importance", 4)}), outcome);
     note(memory.search("common word2", {.filter = Filter::eq("$type", "semantic"), .explain = true}), outcome);
     note(memory.near({5, 2}, {.radius = 4}), outcome);
-    const auto path_found = memory.path(numbered_memory(5).coordinate, numbered_memory(9).coordinate, {.weighted = true});
+    const auto path_found =
+        memory.path(numbered_memory(5).coordinate, numbered_memory(9).coordinate, {.weighted = true});
     if (!path_found && path_found.error().code != Errc::not_found) note(path_found, outcome);
     note(memory.changes(0), outcome);
     note(memory.audit(), outcome);
@@ -378,9 +378,9 @@ TEST_CASE("files that are not ours are refused and left as they were") {
       {"another's database", other_database("CREATE TABLE a(b); INSERT INTO a VALUES (1)")},
       {"another's application", other_database("PRAGMA application_id = 7; CREATE TABLE sfm_memories(id)")},
       {"our mark without our tables",
-       other_database(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = 1; CREATE TABLE sfm_memories(id)",
-                                  0x46724d6d)
-                          .c_str())}};
+       other_database(
+           fmt::format("PRAGMA application_id = {}; PRAGMA user_version = 1; CREATE TABLE sfm_memories(id)", 0x46724d6d)
+               .c_str())}};
   for (const auto& [name, bytes] : others) {
     INFO(name);
     for (int i = 0; i < 8; ++i) {

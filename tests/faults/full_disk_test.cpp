@@ -1,6 +1,6 @@
 // A full disk: a clear `io` error, nothing half-written, and everything works again when there is room.
-#include "tests/faults/trial.h"
 #include "tests/faults/picture.h"
+#include "tests/faults/trial.h"
 
 #include <fractal/format.h>
 

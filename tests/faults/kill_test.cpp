@@ -128,8 +128,7 @@ class Writer {
     ::waitpid(child_, &status, 0);
     killed_ = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     child_ = -1;
-    while (await()) {
-    }
+    while (await()) {}
   }
   bool killed() const { return killed_; }
   int acknowledged() const { return acknowledged_; }
@@ -171,7 +170,8 @@ void check_file(const std::string& path, int acknowledged, Model& model) {
   // Words and vectors find the rows of the last write.
   for (int i = 10 * written; i < 10 * written + 4; ++i) {
     const Memory stored = numbered_memory(i);
-    const auto words = memory->search(fmt::format("{} {}", numbered_word(i), i), {.top_k = 1, .within = stored.coordinate});
+    const auto words =
+        memory->search(fmt::format("{} {}", numbered_word(i), i), {.top_k = 1, .within = stored.coordinate});
     REQUIRE(words.has_value());
     CHECK(words->hits.size() == 1);
     const auto vectors = memory->search(stored.embedding, {.top_k = 1, .within = stored.coordinate});

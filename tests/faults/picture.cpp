@@ -81,11 +81,12 @@ std::vector<float> numbered_vector(int number) {
 }
 
 Memory numbered_memory(int number) {
-  return {.coordinate = {static_cast<double>(number), static_cast<double>(number % 3)},
-          .payload = fmt::format(R"({{"text":"common {} of {}","year":{}}})", numbered_word(number), number, 2000 + number),
-          .type = number % 2 == 0 ? MemoryType::episodic : MemoryType::semantic,
-          .embedding = numbered_vector(number),
-          .importance = number / 4.0};
+  return {
+      .coordinate = {static_cast<double>(number), static_cast<double>(number % 3)},
+      .payload = fmt::format(R"({{"text":"common {} of {}","year":{}}})", numbered_word(number), number, 2000 + number),
+      .type = number % 2 == 0 ? MemoryType::episodic : MemoryType::semantic,
+      .embedding = numbered_vector(number),
+      .importance = number / 4.0};
 }
 
 Options standing_clock(Options options) {

@@ -34,8 +34,7 @@ struct Call {
   bool writes = false;
 };
 
-template <class T>
-Result<std::string> shown(const Result<T>& result) {
+template <class T> Result<std::string> shown(const Result<T>& result) {
   if (!result) return result.error();
   return show(*result);
 }
@@ -55,13 +54,13 @@ class Calls {
   const std::vector<Call>& all() const { return calls_; }
 
  private:
-  template <class Run>
-  void write(std::string name, Run run) {
-    calls_.push_back({std::move(name), [run](const FractalMemory& m, const std::string&) { return shown(run(m)); }, true});
+  template <class Run> void write(std::string name, Run run) {
+    calls_.push_back(
+        {std::move(name), [run](const FractalMemory& m, const std::string&) { return shown(run(m)); }, true});
   }
-  template <class Run>
-  void read(std::string name, Run run) {
-    calls_.push_back({std::move(name), [run](const FractalMemory& m, const std::string&) { return shown(run(m)); }, false});
+  template <class Run> void read(std::string name, Run run) {
+    calls_.push_back(
+        {std::move(name), [run](const FractalMemory& m, const std::string&) { return shown(run(m)); }, false});
   }
 
   static Coordinate at(int number) { return numbered_memory(number).coordinate; }
@@ -90,7 +89,9 @@ class Calls {
     write("link", [](const FractalMemory& m) { return m.link(between(1, 4)); });
     write("unlink", [](const FractalMemory& m) { return m.unlink(at(8), at(9), "next"); });
     write("remove", [](const FractalMemory& m) { return m.remove(at(6)); });
-    write("write in another space", [](const FractalMemory& m) { return m.in({"other", "one"}).store(numbered_memory(5)); });
+    write("write in another space", [](const FractalMemory& m) {
+      return m.in({"other", "one"}).store(numbered_memory(5));
+    });
     write("import", [](const FractalMemory& m) -> Result<std::string> {
       std::istringstream lines(R"({"coordinate":[70,1],"payload":{"text":"common import"}})"
                                "\n"
@@ -108,8 +109,9 @@ class Calls {
     read("search a vector", [](const FractalMemory& m) { return m.search(numbered_vector(2), {.explain = true}); });
     read("search both, filtered", [](const FractalMemory& m) {
       const std::vector<float> vector = numbered_vector(3);
-      return m.search(Query{.text = "common", .vector = vector},
-                      {.filter = Filter::ge("year", 2002) && !Filter::exists("none"), .diversity = 0.4, .embeddings = true});
+      return m.search(
+          Query{.text = "common", .vector = vector},
+          {.filter = Filter::ge("year", 2002) && !Filter::exists("none"), .diversity = 0.4, .embeddings = true});
     });
     read("search by ranks", [](const FractalMemory& m) {
       const std::vector<float> vector = numbered_vector(3);
@@ -118,7 +120,8 @@ class Calls {
     read("list", [](const FractalMemory& m) { return m.list({.order = ListOrder::importance, .limit = 4}); });
     read("within", [](const FractalMemory& m) { return m.within({4}, {.filter = Filter::exists("text")}); });
     read("near", [](const FractalMemory& m) { return m.near({5, 2}, {.radius = 3}); });
-    read("neighbors", [](const FractalMemory& m) { return m.neighbors(at(1), {.hops = 3, .direction = Direction::both}); });
+    read("neighbors",
+         [](const FractalMemory& m) { return m.neighbors(at(1), {.hops = 3, .direction = Direction::both}); });
     read("path", [](const FractalMemory& m) { return m.path(at(1), at(5)); });
     read("weighted path", [](const FractalMemory& m) { return m.path(at(1), at(5), {.weighted = true}); });
     read("changes", [](const FractalMemory& m) { return m.changes(0); });
@@ -151,9 +154,8 @@ class Calls {
 
   void add_upkeep() {
     write("create_index", [](const FractalMemory& m) { return m.create_index("year"); });
-    read("search with the index", [](const FractalMemory& m) {
-      return m.search("common", {.filter = Filter::ge("year", 2003)});
-    });
+    read("search with the index",
+         [](const FractalMemory& m) { return m.search("common", {.filter = Filter::ge("year", 2003)}); });
     read("verify", [](const FractalMemory& m) -> Result<std::string> {
       FRACTAL_TRY_INTO(const auto report, m.verify());
       return show(report.problems);

@@ -31,8 +31,7 @@ std::string difference(const std::string& left, const std::string& right) {
 }
 
 // The fault may be waiting for a read: then it happens once, and not again.
-template <class Call>
-auto second_try(const FaultVfs& vfs, const Call& call) -> decltype(call()) {
+template <class Call> auto second_try(const FaultVfs& vfs, const Call& call) -> decltype(call()) {
   const std::uint64_t failures = vfs.failures();
   auto first = call();
   if (first || vfs.failures() == failures) return first;

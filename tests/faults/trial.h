@@ -55,7 +55,7 @@ class Trials {
   std::string prepared_;  // bytes of the file with work_.before done; empty: there is no file
   std::vector<bool> done_;
   std::vector<std::size_t> uncertain_;  // steps that failed and were not tried again
-  std::string copied_;  // the picture that the backup must have; empty: none was made
+  std::string copied_;                  // the picture that the backup must have; empty: none was made
   std::uint64_t errors_ = 0;
 };
 

@@ -13,8 +13,8 @@ namespace {
 using Run = std::function<Result<void>(const FractalMemory&)>;
 
 Step step(std::string name, Run run) {
-  return {std::move(name), [run = std::move(run)](const FractalMemory& memory, const std::string&) { return run(memory); },
-          true};
+  return {std::move(name),
+          [run = std::move(run)](const FractalMemory& memory, const std::string&) { return run(memory); }, true};
 }
 
 Step store(int number) {
@@ -25,7 +25,8 @@ Step store(int number) {
 }
 
 GraphLink between(int from, int to) {
-  return {.from = numbered_memory(from).coordinate, .to = numbered_memory(to).coordinate, .type = "next", .strength = 0.5};
+  return {
+      .from = numbered_memory(from).coordinate, .to = numbered_memory(to).coordinate, .type = "next", .strength = 0.5};
 }
 
 Step batch(std::string name, Batch entries) {
@@ -87,9 +88,10 @@ Workload change_workload() {
   mixed.update(numbered_memory(8).coordinate, {.payload = R"({"year":null})", .importance = 9});
   work.steps.push_back(batch("a mixed batch", std::move(mixed)));
   work.steps.push_back(step("import", [](const FractalMemory& memory) -> Result<void> {
-    std::istringstream lines(R"({"coordinate":[60],"payload":{"text":"common import"},"created_at":"2024-01-01T00:00:00Z"})"
-                             "\n"
-                             R"({"coordinate":[61],"payload":{"text":"common word3"},"created_at":"2024-01-01T00:00:00Z"})");
+    std::istringstream lines(
+        R"({"coordinate":[60],"payload":{"text":"common import"},"created_at":"2024-01-01T00:00:00Z"})"
+        "\n"
+        R"({"coordinate":[61],"payload":{"text":"common word3"},"created_at":"2024-01-01T00:00:00Z"})");
     FRACTAL_TRY(memory.import_memories(lines));
     return {};
   }));

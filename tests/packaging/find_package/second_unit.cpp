@@ -1,11 +1,11 @@
 // All headers once more: whatever they define must be inline.
-#include <fractal/version.h>
-#include <fractal/types.h>
-#include <fractal/result.h>
-#include <fractal/fractal_memory.h>
-#include <fractal/format.h>
-#include <fractal/filter.h>
 #include <fractal/backend.h>
+#include <fractal/filter.h>
+#include <fractal/format.h>
+#include <fractal/fractal_memory.h>
+#include <fractal/result.h>
+#include <fractal/types.h>
+#include <fractal/version.h>
 
 std::string second_unit(const fractal::FractalMemory& memory);
 
