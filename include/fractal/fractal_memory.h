@@ -320,7 +320,8 @@ class FRACTAL_API Reads {
                                       const PathOptions& options = {}) const;
 
   // Changes after a sequence number, oldest first, at most `limit`. not_found if `after` lies behind
-  // Options::change_history and removals may be missing: read everything again.
+  // Options::change_history and removals may be missing: read everything again. To begin, take a
+  // snapshot, list it, and follow from its sequence().
   Result<std::vector<Change>> changes(std::uint64_t after, std::size_t limit = 1000) const;
   // Newest first; records older than `before` (0: from the newest).
   Result<std::vector<AuditRecord>> audit(std::size_t limit = 100, std::uint64_t before = 0) const;

@@ -173,8 +173,7 @@ class FRACTAL_API Batch {
   struct Remove { Coordinate coordinate{}; WriteOptions options{}; };
   struct Link { GraphLink link{}; };
   struct Unlink { Coordinate from{}; Coordinate to{}; std::string type{}; };
-  // As Store, but keeps id, times, version and accesses as given: for import and copies. What is empty or 0 is
-  // made as by Store.
+  // As Store, but keeps what is given (not 0) of id, times, version and accesses: for import and copies.
   struct Restore { Memory memory{}; };
   // As Link, but keeps created_at.
   struct RestoreLink { GraphLink link{}; };
