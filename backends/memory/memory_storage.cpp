@@ -90,7 +90,7 @@ template <class Map, class Key> std::optional<Row> find_row(const Map& rows, con
 
 std::optional<LinkRow> find_link_in(const SpaceData& data, std::string_view from, std::string_view to,
                                     std::string_view type) {
-  const LinkRow* link = data.links.find(std::tie(from, type, to));
+  const LinkRow* link = data.links.find(std::tuple(std::string(from), std::string(type), std::string(to)));
   return link ? std::optional(*link) : std::nullopt;
 }
 
@@ -437,7 +437,8 @@ class Step final : public WriteTransaction {
 
   // Into every order of the rows, in the place of what had these places; out of all.
   void list(SpaceData& data, const RowPtr& row, bool words) {
-    const auto& [id, memory] = std::tie(row->row.id, row->row.memory);
+    const MemoryId id = row->row.id;
+    const Memory& memory = row->row.memory;
     data.rows.set(edit_, id, row);
     data.by_key.set(edit_, row->key, row);
     data.by_created.set(edit_, {memory.created_at, id}, row);
@@ -447,7 +448,8 @@ class Step final : public WriteTransaction {
     if (words) each_word(*row, [&](auto& word, auto& counts) { data.postings.set(edit_, {word, id}, counts); });
   }
   void unlist(SpaceData& data, const StoredRow& row, bool words) {
-    const auto& [id, memory] = std::tie(row.row.id, row.row.memory);
+    const MemoryId id = row.row.id;
+    const Memory& memory = row.row.memory;
     data.rows.erase(edit_, id);
     data.by_key.erase(edit_, row.key);
     data.by_created.erase(edit_, {memory.created_at, id});

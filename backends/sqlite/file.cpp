@@ -81,9 +81,7 @@ Result<Identity> probe(const std::string& path, std::chrono::milliseconds busy_t
     }
     identity = found ? *found : Identity{.empty = true};
   }
-  if (identity.empty && log) {
-    FRACTAL_TRY_INTO(identity, identify_at(path, Access::read, busy_timeout));
-  }
+  if (identity.empty && log) { FRACTAL_TRY_INTO(identity, identify_at(path, Access::read, busy_timeout)); }
   FRACTAL_TRY(check_identity(identity, path));
   return identity;
 }
@@ -138,16 +136,15 @@ Error cannot_write(const std::string& path, std::string_view why) {
 
 Result<void> prepare_writer(Connection& connection, const Options& options) {
   // The log counts now: what it says may be newer than what probe() saw.
-  // It is not moved into a file that is refused.
+  // It is not moved into a file that is refused, here or by the core: only a writer that has committed
+  // something moves the log when it closes.
   sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   FRACTAL_TRY_INTO(const Identity identity, identify(connection));
   FRACTAL_TRY(check_identity(identity, connection.path()));
   FRACTAL_TRY(configure_writer(connection, options));
   FRACTAL_TRY(migrate(connection, migrations()));
   FRACTAL_TRY(check_tables(connection));
-  FRACTAL_TRY(register_postings(connection));
-  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
-  return {};
+  return register_postings(connection);
 }
 
 Result<std::unique_ptr<Connection>> open_writer(const std::string& path, const Options& options, bool exists) {

@@ -14,7 +14,7 @@ namespace {
 constexpr bool little_endian = std::endian::native == std::endian::little;
 
 // Of groups of four bytes.
-void swap_bytes(char* bytes, std::size_t size) {
+[[maybe_unused]] void swap_bytes(char* bytes, std::size_t size) {
   for (std::size_t i = 0; i + 4 <= size; i += 4) std::reverse(bytes + i, bytes + i + 4);
 }
 

@@ -61,7 +61,9 @@ class Transaction final : public WriteTransaction {
       if (audit_number_ != audit_number_saved_) {
         FRACTAL_TRY(set_setting("audit_number", fmt::to_string(*audit_number_)));
       }
-      return Query(connection_, Sql::commit).run();
+      FRACTAL_TRY(Query(connection_, Sql::commit).run());
+      sqlite3_db_config(connection_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+      return {};
     });
   }
 
