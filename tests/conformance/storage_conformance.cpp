@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <latch>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -257,6 +258,26 @@ TEST_CASE_FIXTURE(Commits, "erase_space: everything with its number goes, and th
   compare(*before, then);
 }
 
+TEST_CASE_FIXTURE(Commits, "erase_space: nothing is left under the number; the record lives until the step ends") {
+  prepare();
+  const SpaceRecord record = model.spaces[here].record;
+  commit(*storage, [&](WriteTransaction& transaction) {
+    SpaceRecord* const erased = transaction.space(here).value();
+    transaction.erase_space(erased->number).value();
+    CHECK(erased->memories == record.memories);
+    erased->memories = 0;
+  });
+  model.spaces.erase(here);
+  WriteStep look = make_step([&](WriteTransaction& transaction) {
+    CHECK_FALSE(transaction.find(record.number, full_memory(1).coordinate.key(), Columns::all).value().has_value());
+    CHECK(transaction.scan(record.number, 0, no_limit, Columns::header).value().empty());
+    CHECK(transaction.links_of(record.number, "x").value().empty());
+    CHECK(transaction.expired(record.number, at(1'000'000), no_limit).value().empty());
+  });
+  REQUIRE(storage->apply({&look, 1}).has_value());  // a storage may refuse a step that asks for a space that is gone
+  compare(*storage, model);
+}
+
 TEST_CASE_FIXTURE(Commits,
                   "erase_space: the newest number is not used again either; erased and made anew in one step") {
   std::set<std::uint64_t> numbers;
@@ -424,6 +445,7 @@ TEST_CASE_FIXTURE(Commits, "threads: four write, four read; what one step writes
   const auto key = [](int pair, double side) { return Coordinate{1.0 * pair, side}; };
   const auto store = [&](WriteTransaction& transaction, int pair, double value) {
     SpaceRecord* record = transaction.space(here).value();
+    std::this_thread::yield();  // whoever does not wait for his turn comes between
     for (const double side : {0.0, 1.0}) {
       const auto before = transaction.find(record->number, key(pair, side).key(), Columns::header).value();
       Row row = before.value_or(Row{});
@@ -471,9 +493,12 @@ TEST_CASE_FIXTURE(Commits, "threads: four write, four read; what one step writes
       torn += one && one->memory.importance < 0;
     } while (running > 0);
   };
+  std::latch start(8);  // all at once
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) threads.emplace_back(writer, i);
-  for (int i = 0; i < 4; ++i) threads.emplace_back(reader);
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] { start.arrive_and_wait(), writer(i); });
+    threads.emplace_back([&] { start.arrive_and_wait(), reader(); });
+  }
   for (std::thread& thread : threads) thread.join();
   CHECK(failed == 0);
   CHECK(torn == 0);
