@@ -13,6 +13,7 @@ namespace {
 
 // Statements of texts made at run time that a connection remembers.
 constexpr std::size_t remembered_texts = 32;
+constexpr std::int64_t longest_wait = 24 * 3600 * 1000;  // milliseconds
 // Instructions of SQLite's machine between two looks at the control: a few microseconds.
 constexpr int instructions_per_look = 1000;
 
@@ -90,9 +91,10 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
-  const auto wait = std::clamp<std::int64_t>(busy_timeout.count(), 0, 24 * 3600 * 1000);
-  sqlite3_busy_timeout(handle, static_cast<int>(wait));
-  return std::unique_ptr<Connection>(new Connection(handle, path));
+  const auto wait = static_cast<int>(std::clamp<std::int64_t>(busy_timeout.count(), 0, longest_wait));
+  std::unique_ptr<Connection> connection(new Connection(handle, path, wait));
+  connection->wait_for_others(true);
+  return connection;
 }
 
 Connection::~Connection() {

@@ -54,6 +54,14 @@ class Connection {
   // The same question, asked between statements.
   Result<void> check(std::string_view operation) const;
 
+  // Whether calls wait for locks of others, as long as open() was told, or give up at once.
+  void wait_for_others(bool wait) noexcept { sqlite3_busy_timeout(handle_, wait ? busy_milliseconds_ : 0); }
+
+  // Whether close() moves the log into the file, if no other connection is left.
+  void move_log_at_close(bool move) noexcept {
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, move ? 0 : 1, nullptr);
+  }
+
   // Rolls back what is open, whatever state it is in.
   void rollback() noexcept;
 
@@ -65,13 +73,15 @@ class Connection {
     std::uint64_t used;
   };
 
-  Connection(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+  Connection(sqlite3* handle, std::string path, int busy_milliseconds)
+      : handle_(handle), path_(std::move(path)), busy_milliseconds_(busy_milliseconds) {}
   int prepare(std::string_view sql, sqlite3_stmt** statement);
   int cached(std::string_view sql, sqlite3_stmt** statement, bool& owned);
   static int on_progress(void* self) noexcept;
 
   sqlite3* handle_;
   std::string path_;
+  int busy_milliseconds_;
   std::array<sqlite3_stmt*, sql_count> fixed_{};
   std::vector<Text> texts_;
   std::uint64_t clock_ = 0;

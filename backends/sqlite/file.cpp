@@ -138,7 +138,7 @@ Result<void> prepare_writer(Connection& connection, const Options& options) {
   // The log counts now: what it says may be newer than what probe() saw.
   // It is not moved into a file that is refused, here or by the core: only a writer that has committed
   // something moves the log when it closes.
-  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  connection.move_log_at_close(false);
   FRACTAL_TRY_INTO(const Identity identity, identify(connection));
   FRACTAL_TRY(check_identity(identity, connection.path()));
   FRACTAL_TRY(configure_writer(connection, options));

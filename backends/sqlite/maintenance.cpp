@@ -21,6 +21,7 @@ template <class Run> Result<void> in_transaction(Connection& connection, const R
   }
   if (done) done = Query(connection, Sql::commit).run();
   if (!done) connection.rollback();
+  if (done) connection.move_log_at_close(true);
   return done;
 }
 
@@ -41,11 +42,16 @@ Result<void> add_field(Connection& connection, std::string_view path, const Cont
   return fill_field_values(connection, {&field, 1}, control);
 }
 
-// Moves the log into the file; bytes moved. `wholly`: it must be empty afterwards.
+// Moves the log into the file and empties it; bytes moved. Unless it must be `wholly` empty afterwards, what
+// somebody still reads stays, and nobody is waited for.
 Result<std::uint64_t> checkpoint(Connection& writer, bool wholly, std::int64_t page_size) {
-  int frames = 0, moved = 0;
-  const int code = sqlite3_wal_checkpoint_v2(
-      writer.handle(), "main", wholly ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  int moved = 0;
+  // Counts what it moves; the one that empties the log does not.
+  int code = sqlite3_wal_checkpoint_v2(writer.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, &moved);
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) return writer.error(code, "checkpoint");
+  if (!wholly) writer.wait_for_others(false);
+  code = sqlite3_wal_checkpoint_v2(writer.handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  writer.wait_for_others(true);
   const bool busy = (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED;
   if (busy && wholly) {
     return make_error(Errc::unavailable,

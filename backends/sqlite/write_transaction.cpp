@@ -62,7 +62,7 @@ class Transaction final : public WriteTransaction {
         FRACTAL_TRY(set_setting("audit_number", fmt::to_string(*audit_number_)));
       }
       FRACTAL_TRY(Query(connection_, Sql::commit).run());
-      sqlite3_db_config(connection_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+      connection_.move_log_at_close(true);
       return {};
     });
   }
