@@ -141,6 +141,8 @@ Result<void> prepare_writer(Connection& connection, const Options& options) {
   connection.move_log_at_close(false);
   FRACTAL_TRY_INTO(const Identity identity, identify(connection));
   FRACTAL_TRY(check_identity(identity, connection.path()));
+  // Before the journal mode, which is in the file, is set.
+  if (!identity.empty && identity.version == schema_version) FRACTAL_TRY(check_tables(connection));
   FRACTAL_TRY(configure_writer(connection, options));
   FRACTAL_TRY(migrate(connection, migrations()));
   FRACTAL_TRY(check_tables(connection));

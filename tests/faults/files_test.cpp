@@ -241,13 +241,14 @@ void check_file_damage(const Outcome& outcome, const std::string& outlined) {
   CHECK(outcome.outlined == outlined);
 }
 
+// Each border, and some odd places.
 std::vector<std::size_t> cuts(std::size_t size, std::size_t first, std::size_t step) {
   std::vector<std::size_t> places{0, 1, 15, 16, 99, 100, 101, 511, 512, 513, 1024};
-  for (std::size_t at = first; at < size; at += step) {
+  for (std::size_t i = 0, at = first; at < size; at += step, ++i) {
     places.push_back(at);
-    places.push_back(at + 1);
-    places.push_back(at + step / 2);
-    if (at > 0) places.push_back(at - 1);
+    if (i % 3 == 0) places.push_back(at + 1);
+    if (i % 3 == 1) places.push_back(at + step / 2);
+    if (i % 3 == 2) places.push_back(at - 1);
   }
   std::erase_if(places, [size](std::size_t at) { return at >= size; });
   return places;
@@ -382,7 +383,7 @@ TEST_CASE("files that are not ours are refused and left as they were") {
            fmt::format("PRAGMA application_id = {}; PRAGMA user_version = 1; CREATE TABLE sfm_memories(id)", 0x46724d6d)
                .c_str())}};
   for (const auto& [name, bytes] : others) {
-    INFO(name);
+    INFO(std::string(name));
     for (int i = 0; i < 8; ++i) {
       const Outcome outcome = patient.examine({bytes, {}});
       CHECK(outcome.refused);

@@ -92,8 +92,8 @@ bool Trials::run(const PlannedFault& fault) {
     if (!memory) FAIL("open again: " << memory.error().message);
   }
   run_steps(*memory, fault);
+  memory = Error{};  // closed while the fault lasts: moving the log into the file may stop half-way
   const bool reached = vfs_.failures() > 0;
-  memory = Error{};  // closed while the fault lasts
   vfs_.heal();
   check_reopened();
   return reached;
