@@ -11,7 +11,7 @@
 namespace fractal::model {
 namespace {
 
-constexpr std::uint64_t operations_by_default = 210'000;
+constexpr std::uint64_t operations_by_default = 201'000;
 constexpr std::uint64_t compare_everything_every = 5'000;
 
 void run(const char* name, Options options) {

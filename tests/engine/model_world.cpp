@@ -42,21 +42,21 @@ World::World(std::string name, std::uint64_t seed, Options options)
 }
 
 const std::vector<World::Operation>& World::operations() {
-  static const std::vector<Operation> all{{1500, &World::store},        {200, &World::store_if_absent},
+  static const std::vector<Operation> all{{1100, &World::store},        {200, &World::store_if_absent},
                                           {800, &World::update},        {500, &World::remove},
                                           {800, &World::link},          {400, &World::unlink},
-                                          {600, &World::batch},         {250, &World::move_clock},
+                                          {350, &World::batch},         {250, &World::move_clock},
                                           {6, &World::erase_space},     {6, &World::import},
                                           {6, &World::maintain},        {1, &World::purge},
                                           {4, &World::create_index},    {12, &World::reopen},
                                           {40, &World::snapshot},       {40, &World::release},
                                           {3, &World::verify},          {1, &World::repair},
-                                          {1, &World::backup},          {1000, &World::retrieve},
+                                          {1, &World::backup},          {1300, &World::retrieve},
                                           {150, &World::retrieve_many}, {500, &World::list},
-                                          {300, &World::near},          {1200, &World::search},
-                                          {500, &World::neighbors},     {300, &World::path},
+                                          {300, &World::near},          {1000, &World::search},
+                                          {700, &World::neighbors},     {500, &World::path},
                                           {150, &World::changes},       {60, &World::audit},
-                                          {250, &World::stats},         {20, &World::export_lines},
+                                          {400, &World::stats},         {20, &World::export_lines},
                                           {10, &World::export_graph},   {20, &World::spaces}};
   return all;
 }
