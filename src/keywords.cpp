@@ -2,16 +2,15 @@
 // read before. A change that gives other words raises tokenizer_version.
 #include "keywords.h"
 
-#include <libstemmer.h>
+#include "stemmer.h"
+
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <iterator>
-#include <memory>
-#include <new>
 #include <unordered_set>
 #include <utility>
 
@@ -20,71 +19,23 @@ namespace {
 
 constexpr std::size_t longest_word = 64;
 
-bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_word_byte(char c) noexcept { return is_letter(c) || (c >= '0' && c <= '9'); }
+// Classes of bytes.
+constexpr std::uint8_t ascii_letter = 1, ascii_digit = 2, ascii_apostrophe = 4, beyond_ascii = 8;
+constexpr auto byte_classes = [] {
+  std::array<std::uint8_t, 256> classes{};
+  for (int c = 'a'; c <= 'z'; ++c) classes[c] = classes[c - 32] = ascii_letter;
+  for (int c = '0'; c <= '9'; ++c) classes[c] = ascii_digit;
+  for (int c = 0x80; c <= 0xFF; ++c) classes[c] = beyond_ascii;
+  classes['\''] = ascii_apostrophe;
+  return classes;
+}();
+constexpr std::uint8_t class_of(char c) noexcept { return byte_classes[static_cast<unsigned char>(c)]; }
+
+bool is_letter(char c) noexcept { return class_of(c) == ascii_letter; }
+bool is_word_byte(char c) noexcept { return (class_of(c) & (ascii_letter | ascii_digit)) != 0; }
+bool is_separator(char c) noexcept { return class_of(c) == 0; }
 bool is_ascii(char c) noexcept { return static_cast<unsigned char>(c) < 0x80; }
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-// Snowball's English stemmer with a cache, one a thread: the stemmer has state, and most words come again.
-class Stemmer {
- public:
-  Stemmer() : handle_(sb_stemmer_new("english", "UTF_8")), cache_(new Entry[entries]()) {
-    if (handle_ == nullptr) throw std::bad_alloc();
-  }
-  ~Stemmer() { sb_stemmer_delete(handle_); }
-  Stemmer(const Stemmer&) = delete;
-  Stemmer& operator=(const Stemmer&) = delete;
-
-  // `word`: lower case ASCII letters. The result lives until the next call.
-  std::string_view stem(std::string_view word) {
-    if (word.size() > Entry::longest) return snowball(word);
-    Entry& entry = cache_[hash(word) % entries];
-    if (entry.word() != word) entry.set(word, snowball(word));
-    return entry.stem();
-  }
-
- private:
-  // One cache line. A stem is never longer than its word.
-  struct Entry {
-    static constexpr std::size_t longest = 31;
-    char text[2 * longest];
-    std::uint8_t word_length;
-    std::uint8_t stem_length;
-
-    std::string_view word() const noexcept { return {text, word_length}; }
-    std::string_view stem() const noexcept { return {text + longest, stem_length}; }
-    void set(std::string_view word, std::string_view stem) noexcept {
-      std::memcpy(text, word.data(), word.size());
-      std::memcpy(text + longest, stem.data(), stem.size());
-      word_length = static_cast<std::uint8_t>(word.size());
-      stem_length = static_cast<std::uint8_t>(stem.size());
-    }
-  };
-  static constexpr std::size_t entries = 2048;
-
-  static std::size_t hash(std::string_view word) noexcept {
-    std::uint64_t hash = word.size();
-    for (const char c : word) hash = (hash ^ static_cast<unsigned char>(c)) * 0x9E37'79B9'7F4A'7C15u;
-    return static_cast<std::size_t>(hash >> 32);
-  }
-
-  std::string_view snowball(std::string_view word) {
-    const sb_symbol* const stem =
-        sb_stemmer_stem(handle_, reinterpret_cast<const sb_symbol*>(word.data()), static_cast<int>(word.size()));
-    if (stem == nullptr) throw std::bad_alloc();
-    const std::string_view result(reinterpret_cast<const char*>(stem),
-                                  static_cast<std::size_t>(sb_stemmer_length(handle_)));
-    return result.size() <= word.size() ? result : word;
-  }
-
-  sb_stemmer* handle_;
-  std::unique_ptr<Entry[]> cache_;
-};
-
-Stemmer& stemmer() {
-  thread_local Stemmer instance;
-  return instance;
-}
 
 // What remains of "ada's", "we'll", "they've": the part before a clitic.
 std::string_view without_clitic(std::string_view token) noexcept {
@@ -105,6 +56,21 @@ class Words {
  public:
   Words(std::string& text, std::uint32_t& count) : text_(text), count_(count) {}
 
+  // A run of ASCII letters and digits.
+  void add_plain(std::string_view token, bool letters) {
+    if (token.size() > ShortWord::longest) {
+      add(token);
+      return;
+    }
+    begin_word();
+    const ShortWord word(token);
+    if (letters && token.size() > 2) {
+      stemmer_.append_stem(word, text_);
+    } else {
+      text_.append(word.text());
+    }
+  }
+
   // A run of letters, digits and marks, with apostrophes only between them. Folded already if it is not ASCII.
   void add(std::string_view token) {
     char word[longest_word];
@@ -124,14 +90,24 @@ class Words {
       word[length++] = lower(c);
     }
     if (length == 0) return;
+    begin_word();
     const std::string_view plain(word, length);
-    const std::string_view stem = letters && length > 2 ? stemmer().stem(plain) : plain;
-    if (!text_.empty()) text_.push_back(' ');
-    text_.append(stem);
-    ++count_;
+    if (!letters || length <= 2) {
+      text_.append(plain);
+    } else if (length <= ShortWord::longest) {
+      stemmer_.append_stem(ShortWord(plain), text_);
+    } else {
+      stemmer_.append_stem(plain, text_);
+    }
   }
 
  private:
+  void begin_word() {
+    if (!text_.empty()) text_.push_back(' ');
+    ++count_;
+  }
+
+  Stemmer& stemmer_ = Stemmer::of_this_thread();
   std::string& text_;
   std::uint32_t& count_;
 };
@@ -236,6 +212,11 @@ void add_folded(std::string_view region, Words& words) {
   finish();
 }
 
+// Between two letters or digits.
+bool is_inner_apostrophe(std::string_view text, std::size_t at) noexcept {
+  return text[at] == '\'' && at > 0 && is_word_byte(text[at - 1]) && at + 1 < text.size() && is_word_byte(text[at + 1]);
+}
+
 // The end of the run that begins at `at`: up to the next ASCII character that is in no word.
 std::size_t region_end(std::string_view text, std::size_t at) noexcept {
   while (at < text.size() && (!is_ascii(text[at]) || is_word_byte(text[at]) || text[at] == '\'')) ++at;
@@ -280,6 +261,7 @@ bool is_stop_word(std::string_view word) {
 }  // namespace
 
 void append_words(std::string_view text, std::string& words, std::uint32_t& count) {
+  words.reserve(words.size() + text.size() + 1);
   Words out(words, count);
   std::size_t at = 0;
   while (at < text.size()) {
@@ -288,12 +270,14 @@ void append_words(std::string_view text, std::string& words, std::uint32_t& coun
       continue;
     }
     std::size_t end = at;
-    while (end < text.size()) {
-      const bool inner_apostrophe =
-          text[end] == '\'' && end > at && end + 1 < text.size() && is_word_byte(text[end + 1]);
-      if (!is_word_byte(text[end]) && !inner_apostrophe) break;
-      ++end;
+    unsigned classes = 0;
+    while (end < text.size() && is_word_byte(text[end])) classes |= class_of(text[end++]);
+    if (end == text.size() || is_separator(text[end])) {
+      out.add_plain(text.substr(at, end - at), classes == ascii_letter);
+      at = end;
+      continue;
     }
+    while (end < text.size() && (is_word_byte(text[end]) || is_inner_apostrophe(text, end))) ++end;
     // An accent or a typographic apostrophe may belong to the letters before it.
     const bool ascii =
         end == text.size() ||

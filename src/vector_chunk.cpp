@@ -5,9 +5,11 @@
 #include "kernels.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 
 namespace fractal {
@@ -38,16 +40,18 @@ CodeTerms encode(std::span<const float> vector, double factor, double length, st
   const float scale = static_cast<float>(largest * factor / 127);
   if (!(scale > 0)) return {0, 0, above(length)};
   const double step = factor / scale;
-  double error = 0;
-  std::int64_t squares = 0;
+  // Several sums, so that additions overlap.
+  std::array<double, 4> errors{};
+  std::int32_t squares = 0;
   for (std::size_t j = 0; j < vector.size(); ++j) {
     const double x = vector[j] * step;
-    const int code = std::clamp(static_cast<int>(x < 0 ? x - 0.5 : x + 0.5), -127, 127);
+    const int code = std::clamp(static_cast<int>(x + std::copysign(0.5, x)), -127, 127);
     codes[j] = static_cast<std::int8_t>(code);
     const double off = vector[j] * factor - code * static_cast<double>(scale);
-    error += off * off;
-    squares += std::int64_t{code} * code;
+    errors[j % errors.size()] += off * off;
+    squares += code * code;  // at most limits::dimension * 127 * 127
   }
+  const double error = std::accumulate(errors.begin(), errors.end(), 0.0);
   return {scale, above(scale * std::sqrt(static_cast<double>(squares))), above(std::sqrt(error))};
 }
 
