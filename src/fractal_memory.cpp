@@ -12,7 +12,7 @@ namespace {
 
 Result<Written> only_entry(Result<Applied> applied) {
   if (!applied) return std::move(applied).error();
-  return std::move(applied->written.front());
+  return applied->written.front();
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ Result<bool> FractalMemory::unlink(const Coordinate& from, const Coordinate& to,
   return written.removed;
 }
 
-Result<Applied> FractalMemory::apply(Batch batch) const { return database_->apply(space_, batch); }
+Result<Applied> FractalMemory::apply(const Batch& batch) const { return database_->apply(space_, batch); }
 
 Result<Snapshot> FractalMemory::snapshot() const {
   FRACTAL_TRY_INTO(auto pinned, database_->pin(space_));

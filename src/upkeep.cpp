@@ -236,7 +236,8 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
         const BatchContext context{space,   database_->options(), database_->text_fields(), database_->now(), {},
                                    no_notes};
         FRACTAL_TRY_INTO(removed, remove_expired(transaction, context, page_rows));
-        FRACTAL_TRY_INTO(const auto forgotten, forget_old(transaction, context));
+        const Forget what = options.purge ? Forget::all : Forget::old;
+        FRACTAL_TRY_INTO(const auto forgotten, forget(transaction, context, what));
         report.audit_removed += forgotten;
         return {};
       }));

@@ -42,7 +42,12 @@ class BatchRun {
     return {};
   }
 
-  Result<std::uint64_t> forget_old() {
+  Result<std::uint64_t> forget(Forget what) {
+    if (what == Forget::all) {
+      space_.horizon = space_.sequence;
+      FRACTAL_TRY(transaction_.prune_removals(space_.number, space_.horizon));
+      return transaction_.prune_audit(space_.number, 0, context_.now);
+    }
     const std::uint64_t history = context_.options.change_history;
     if (space_.sequence > history && space_.sequence - history > space_.horizon) {
       space_.horizon = space_.sequence - history;
@@ -319,9 +324,9 @@ Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext
   for (std::size_t i = 0; i < entries.size(); ++i) {
     auto written = run.run(entries[i], context.keywords[i]);
     if (!written) return entries.size() == 1 ? written.error() : within(written.error(), "entry {}", i);
-    outcome.applied.written.push_back(std::move(*written));
+    outcome.applied.written.push_back(*written);
   }
-  if (outcome.before / forget_every != space->sequence / forget_every) FRACTAL_TRY(run.forget_old());
+  if (outcome.before / forget_every != space->sequence / forget_every) FRACTAL_TRY(run.forget(Forget::old));
   outcome.after = *space;
   outcome.applied.sequence = space->sequence;
   return outcome;
@@ -333,10 +338,10 @@ Result<std::uint64_t> remove_expired(WriteTransaction& transaction, const BatchC
   return BatchRun(transaction, context, *space, outcome).remove_expired(most);
 }
 
-Result<std::uint64_t> forget_old(WriteTransaction& transaction, const BatchContext& context) {
+Result<std::uint64_t> forget(WriteTransaction& transaction, const BatchContext& context, Forget what) {
   FRACTAL_TRY_INTO(SpaceRecord* const space, transaction.space(context.space));
   BatchOutcome outcome;
-  return BatchRun(transaction, context, *space, outcome).forget_old();
+  return BatchRun(transaction, context, *space, outcome).forget(what);
 }
 
 }  // namespace fractal

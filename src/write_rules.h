@@ -38,8 +38,9 @@ Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext
 // Removes up to `most` expired memories with their links; how many it removed.
 Result<std::uint64_t> remove_expired(WriteTransaction& transaction, const BatchContext& context, std::size_t most);
 
-// Forgets removals and audit records beyond what the options keep; audit records dropped.
-Result<std::uint64_t> forget_old(WriteTransaction& transaction, const BatchContext& context);
+enum class Forget { old, all };
+// Forgets removals and audit records, all or those beyond what the options keep; audit records dropped.
+Result<std::uint64_t> forget(WriteTransaction& transaction, const BatchContext& context, Forget what);
 
 }  // namespace fractal
 

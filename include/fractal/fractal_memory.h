@@ -286,7 +286,8 @@ struct RepairReport {
 };
 
 struct MaintainOptions {
-  // Rewrites the file so that no byte of erased or removed data stays in it or its log.
+  // Forgets the audit log and what changes() knew of removals, then rewrites the file: no byte of
+  // erased or removed data stays in it or its log.
   bool purge = false;
   Control control{};
 };
@@ -320,8 +321,8 @@ class FRACTAL_API Reads {
                                       const PathOptions& options = {}) const;
 
   // Changes after a sequence number, oldest first, at most `limit`. not_found if `after` lies behind
-  // Options::change_history and removals may be missing: read everything again. To begin, take a
-  // snapshot, list it, and follow from its sequence().
+  // Options::change_history or a purge, and removals may be missing: read everything again. To begin,
+  // take a snapshot, list it, and follow from its sequence().
   Result<std::vector<Change>> changes(std::uint64_t after, std::size_t limit = 1000) const;
   // Newest first; records older than `before` (0: from the newest).
   Result<std::vector<AuditRecord>> audit(std::size_t limit = 100, std::uint64_t before = 0) const;
@@ -372,7 +373,7 @@ class FRACTAL_API FractalMemory : public Reads {
   Result<Written> link(GraphLink link) const;
   Result<bool> unlink(const Coordinate& from, const Coordinate& to, std::string_view type = "related") const;
   // All of it or nothing; the error says which entry.
-  Result<Applied> apply(Batch batch) const;
+  Result<Applied> apply(const Batch& batch) const;
 
   Result<Snapshot> snapshot() const;
 

@@ -22,7 +22,7 @@ void fill(const FractalMemory& memory, int n) {
     batch.store(numbered(i));
     batch.link({.from = numbered(i).coordinate, .to = {99, static_cast<double>(i)}});
   }
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
 }
 
 }  // namespace
@@ -100,11 +100,12 @@ TEST_CASE("maintain keeps everything that is there") {
 
 TEST_CASE("purge leaves no byte of what was removed in any file") {
   if (!durable_storage()) return;
-  const Options options = fresh_options();
+  Options options = fresh_options();
+  options.audit.payloads = true;
   const auto memory = FractalMemory::open(options).value();
   fill(memory, 50);
   memory
-      .store({.coordinate = {7, 7, 7},
+      .store({.coordinate = {7654321},
               .payload = R"({"text": "Xylophonsecretword", "n": "Quetzalsecretvalue"})",
               .metadata = R"({"m": "Zirconsecretmeta"})"})
       .value();
@@ -121,14 +122,16 @@ TEST_CASE("purge leaves no byte of what was removed in any file") {
     return false;
   };
   // In lower case and without the endings, as words are kept for search.
-  const std::string_view secrets[] = {"xylophonsecret", "quetzalsecret", "zirconsecret", "mandolinsecret",
-                                      "bassoonsecret"};
+  const std::string_view secrets[] = {"xylophonsecret", "quetzalsecret", "zirconsecret",
+                                      "mandolinsecret", "bassoonsecret", "7654321"};
   for (const auto secret : secrets) CHECK_MESSAGE(in_files(secret), secret);
-  memory.remove({7, 7, 7}).value();
+  memory.remove({7654321}).value();
   gone.erase_space().value();
   memory.maintain({.purge = true}).value();
   for (const auto secret : secrets) CHECK_MESSAGE(!in_files(secret), secret);
   CHECK(memory.stats().value().memories == 50);
+  CHECK(memory.changes(memory.stats().value().sequence).value().empty());
+  CHECK(memory.changes(1).error().code == Errc::not_found);
 }
 
 TEST_CASE("a backup made while a thread writes is a whole database of one moment") {
