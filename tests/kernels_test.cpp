@@ -1,5 +1,6 @@
 // Every instruction set of this machine against plain loops.
 #include "kernels.h"
+#include "tests/seeded_random.h"
 #include "vector_chunk.h"
 
 #include <doctest/doctest.h>
@@ -15,13 +16,6 @@
 namespace kernels = fractal::kernels;
 
 namespace {
-
-std::uint64_t new_seed() {
-  const char* given = std::getenv("FRACTAL_TEST_SEED");
-  const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  MESSAGE("FRACTAL_TEST_SEED=", seed);
-  return seed;
-}
 
 // Runs the check once with each instruction set.
 template <class Check> void with_each_set(const Check& check) {
@@ -53,7 +47,7 @@ TEST_CASE("an unknown instruction set is refused") {
 }
 
 TEST_CASE("float sums are right, and the same wherever the vectors lie") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("kernels"));
   std::normal_distribution<float> normal;
   with_each_set([&] {
     for (std::size_t n = 0; n < 300; n = n < 70 ? n + 1 : n + 37) {
@@ -92,7 +86,7 @@ TEST_CASE("the longest vectors do not overflow") {
 }
 
 TEST_CASE("sums of codes are exact on every instruction set") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("kernels"));
   for (const std::size_t stride : {64, 128, 192, 384, 1024, 16'384}) {
     constexpr std::size_t rows = 37;
     const Aligned codes(rows * stride), query(stride);
@@ -130,7 +124,7 @@ TEST_CASE("sums of codes are exact on every instruction set") {
 }
 
 TEST_CASE("bounds hold the formula of the header, and choose by the threshold") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("kernels"));
   std::uniform_real_distribution<float> uniform(0.001F, 2.0F);
   std::vector<float> scales(512), norms(512), errors(512);
   std::vector<std::int32_t> dots(512);
@@ -181,7 +175,7 @@ TEST_CASE("bounds hold the formula of the header, and choose by the threshold") 
 }
 
 TEST_CASE("a code says how far it is off, and never too little") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("kernels"));
   std::normal_distribution<float> normal;
   for (const std::size_t n : {1, 3, 64, 100, 384}) {
     for (int round = 0; round < 50; ++round) {

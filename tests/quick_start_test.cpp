@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,11 @@ class OwnFolder {
   const fractal::testing::TemporaryFolder own_;
   const std::filesystem::path before_;
 };
+
+std::string text_of(const char* file) {
+  std::ifstream in(std::string(FRACTAL_SOURCE) + "/" + file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
 
 std::vector<std::string> used;
 void use(const std::string& payload, double score) {
@@ -80,6 +87,15 @@ TEST_CASE("quick start") {
   auto again = fractal::FractalMemory::open("agent.db").value();
   CHECK(again.search("tea").value().hits.size() == 1);
   CHECK(again.in({.tenant = "alice", .name = "notes"}).retrieve({1}).has_value());
+}
+
+TEST_CASE("the README shows the example that is built and run") {
+  const std::string readme = text_of("README.md");
+  const std::string fence = "```cpp\n";
+  const auto begin = readme.find(fence);
+  REQUIRE(begin != std::string::npos);
+  const auto code = begin + fence.size();
+  CHECK(readme.substr(code, readme.find("```", code) - code) == text_of("examples/quickstart.cpp"));
 }
 
 TEST_CASE("the default is a database in memory") {

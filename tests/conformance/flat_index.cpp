@@ -22,7 +22,7 @@ std::string fault_as_of(fractal::VectorIndex& index, const Model& model, std::ui
 }  // namespace
 
 TEST_CASE("fed by commits the index answers exactly as of every moment") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(1, 7, Metric::l2);
   for (int i = 0; i < 400; ++i) {
@@ -42,7 +42,7 @@ TEST_CASE("fed by commits the index answers exactly as of every moment") {
 }
 
 TEST_CASE("catching up leaves a gap, and the moments before it") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(1, 7, Metric::cosine);
   for (int i = 0; i < 50; ++i) model.add(vector_oracle::random_vector(random, 7));
@@ -75,7 +75,7 @@ TEST_CASE("catching up leaves a gap, and the moments before it") {
 }
 
 TEST_CASE("dead rows are cleared away once they are many") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(1, 20, Metric::dot);
   std::vector<fractal::MemoryId> ids;
@@ -121,7 +121,7 @@ TEST_CASE("a space whose vectors all went takes vectors of another dimension") {
 TEST_CASE("a small space is cheap") {
   const auto index = make_empty_index();
   Model model(1, 384, Metric::cosine);
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   for (int i = 0; i < 20; ++i) model.add(vector_oracle::random_vector(random, 384));
   REQUIRE(model.commit(*index).has_value());
   CHECK(index->stats(1).bytes < 80'000);  // 38 kB of it are the vectors and codes

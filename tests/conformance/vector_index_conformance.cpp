@@ -63,7 +63,7 @@ TEST_CASE("an empty index answers about spaces that have no vector") {
 }
 
 TEST_CASE("every metric and dimension finds the best") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   for (const Metric metric : metrics) {
     for (const std::size_t dimension : {1, 2, 3, 5, 17, 63, 64, 65, 127, 384, 1000}) {
       CAPTURE(static_cast<int>(metric));
@@ -82,7 +82,7 @@ TEST_CASE("every metric and dimension finds the best") {
 }
 
 TEST_CASE("a filter of any width, and exclusions, are kept to the letter") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   for (const Metric metric : metrics) {
     const auto index = make_empty_index();
     Model model(3, 24, metric);
@@ -113,7 +113,7 @@ TEST_CASE("ties are in the order of ids, and equal vectors score the same") {
   const auto index = make_empty_index();
   for (const Metric metric : metrics) {
     Model model(10 + static_cast<std::uint64_t>(metric), 6, metric);
-    std::mt19937_64 random(vector_oracle::new_seed());
+    std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
     // Small whole numbers: sums are exact, so the order must be just that of the model.
     for (int i = 0; i < 900; ++i) {
       Vector vector(6);
@@ -134,7 +134,7 @@ TEST_CASE("ties are in the order of ids, and equal vectors score the same") {
 }
 
 TEST_CASE("updates and removals show at once, and the past is right or unavailable") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   for (const Metric metric : metrics) {
     const auto index = make_empty_index();
     Model model(5, 9, metric);
@@ -185,7 +185,7 @@ TEST_CASE("a moment that the index has not reached is unavailable") {
 }
 
 TEST_CASE("catching up brings the newest state, with one pull and only if it is behind") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(4, 12, Metric::dot);
   int pulls = 0;
@@ -218,7 +218,7 @@ TEST_CASE("catching up brings the newest state, with one pull and only if it is 
 }
 
 TEST_CASE("changes apply in their place only, and twice is once") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(6, 5, Metric::cosine);
   const MemoryId id = model.add(vector_oracle::random_vector(random, 5));
@@ -265,7 +265,7 @@ TEST_CASE("one commit may change a memory several times") {
 }
 
 TEST_CASE("a pull that fails passes its error on, and the next one mends all") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(9, 16, Metric::cosine);
   for (const bool loaded : {false, true}) {
@@ -293,7 +293,7 @@ TEST_CASE("a pull that fails passes its error on, and the next one mends all") {
 }
 
 TEST_CASE("no vector is hard enough to spoil the answer") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto huge_component = [&](std::size_t dimension) {  // the rest vanishes in an 8-bit code
     Vector vector = vector_oracle::random_vector(random, dimension);
     vector[random() % 3] = 1e6F;
@@ -366,7 +366,7 @@ TEST_CASE("no vector is hard enough to spoil the answer") {
 }
 
 TEST_CASE("the largest dimension works") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const std::size_t dimension = fractal::limits::dimension;
   for (const Metric metric : metrics) {
     const auto index = make_empty_index();
@@ -381,7 +381,7 @@ TEST_CASE("the largest dimension works") {
 }
 
 TEST_CASE("vectors that differ by less than the rounding of a float sum are told apart") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const std::size_t dimension = fractal::limits::dimension;
   for (const Metric metric : metrics) {
     const auto index = make_empty_index();
@@ -401,7 +401,7 @@ TEST_CASE("vectors that differ by less than the rounding of a float sum are told
 }
 
 TEST_CASE("the past is right behind a narrow filter, too") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(1, 8, Metric::dot);
   for (int i = 0; i < 2000; ++i) model.add(vector_oracle::random_vector(random, 8));
@@ -425,7 +425,7 @@ TEST_CASE("the past is right behind a narrow filter, too") {
 }
 
 TEST_CASE("spaces do not see each other, and a dropped one is gone") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model a(11, 8, Metric::cosine), b(12, 8, Metric::cosine), c(13, 3, Metric::l2);
   const Vector query = vector_oracle::random_vector(random, 8);
@@ -460,7 +460,7 @@ TEST_CASE("spaces do not see each other, and a dropped one is gone") {
 }
 
 TEST_CASE("the same vectors give the same scores, bit for bit, however they came in") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   for (const Metric metric : metrics) {
     const auto first = make_empty_index(), second = make_empty_index();
     Model model(1, 77, metric);
@@ -489,7 +489,7 @@ TEST_CASE("the same vectors give the same scores, bit for bit, however they came
 }
 
 TEST_CASE("a search past its deadline, or cancelled, is unavailable") {
-  std::mt19937_64 random(vector_oracle::new_seed());
+  std::mt19937_64 random(fractal::testing::announced_seed("vectors"));
   const auto index = make_empty_index();
   Model model(1, 10, Metric::cosine);
   for (int i = 0; i < 1000; ++i) model.add(vector_oracle::random_vector(random, 10));
@@ -522,7 +522,7 @@ TEST_CASE("a query of the wrong dimension is refused") {
 }
 
 TEST_CASE("threads that search while another writes get whole answers of one moment") {
-  const std::uint64_t seed = vector_oracle::new_seed();
+  const std::uint64_t seed = fractal::testing::announced_seed("vectors");
   const auto index = make_empty_index();
   // Commit s stores memory s and removes memory s - 100: as of s just the last 100 are there.
   constexpr std::uint64_t commits = 3000, window = 100;

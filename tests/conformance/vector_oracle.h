@@ -3,6 +3,8 @@
 #ifndef FRACTAL_TESTS_VECTOR_ORACLE_H
 #define FRACTAL_TESTS_VECTOR_ORACLE_H
 
+#include "tests/seeded_random.h"
+
 #include <fractal/backend.h>
 
 #include <doctest/doctest.h>
@@ -24,14 +26,6 @@ namespace vector_oracle {
 using fractal::MemoryId;
 using fractal::Metric;
 using Vector = std::vector<float>;
-
-// A number that changes from run to run, printed, or the one in FRACTAL_TEST_SEED.
-inline std::uint64_t new_seed() {
-  const char* given = std::getenv("FRACTAL_TEST_SEED");
-  const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  MESSAGE("FRACTAL_TEST_SEED=", seed);
-  return seed;
-}
 
 inline double score(Metric metric, std::span<const float> q, std::span<const float> v) {
   double product = 0, q2 = 0, v2 = 0, d2 = 0;

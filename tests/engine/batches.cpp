@@ -158,7 +158,7 @@ TEST_CASE("a batch of many entries is one change of state") {
     batch.store({.coordinate = {7, i}, .payload = R"({"text": "w1"})", .embedding = {1, static_cast<float>(i)}});
     if (i > 0) batch.link({.from = {7, i - 1}, .to = {7, i}});
   }
-  const Applied applied = memory.apply(std::move(batch)).value();
+  const Applied applied = memory.apply(batch).value();
   CHECK(applied.sequence == 5999);
   const Stats stats = memory.stats().value();
   CHECK(stats.memories == 3000);

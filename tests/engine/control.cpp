@@ -17,7 +17,7 @@ FractalMemory filled() {
         {.coordinate = {1, i}, .payload = R"({"text": "tea", "n": 1})", .embedding = {1, static_cast<float>(i)}});
     batch.link({.from = {1, i}, .to = {1, i + 1}});
   }
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   return memory;
 }
 

@@ -87,7 +87,7 @@ void Corpus::store_in(const FractalMemory& memory) const {
   for (const auto& [at, item] : items_) in_order[item.order] = &item;
   Batch batch;
   for (const Item* item : in_order) batch.store(item->memory());
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
 }
 
 std::vector<Scored> Corpus::by_vector(const std::vector<float>& query, const Passes& passes) const {

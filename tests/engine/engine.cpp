@@ -25,12 +25,6 @@ std::string fresh_path(std::string_view name) {
   return (place / name).string();
 }
 
-std::uint64_t new_seed() {
-  const std::uint64_t seed = testing::number_from_environment("FRACTAL_SEED", std::random_device()());
-  MESSAGE("FRACTAL_SEED=", seed);
-  return seed;
-}
-
 std::string exported(const Reads& reads) {
   std::ostringstream out;
   reads.export_memories(out).value();

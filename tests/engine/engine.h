@@ -3,6 +3,8 @@
 #ifndef FRACTAL_TESTS_ENGINE_H
 #define FRACTAL_TESTS_ENGINE_H
 
+#include "tests/seeded_random.h"
+
 #include <fractal/fractal_memory.h>
 
 #include <doctest/doctest.h>
@@ -30,9 +32,6 @@ inline FractalMemory open_fresh() { return FractalMemory::open(fresh_options()).
 
 // A path in a folder of its own that the process removes when it ends; nothing is there.
 std::string fresh_path(std::string_view name);
-
-// Changes from run to run and is printed, or is the one in FRACTAL_SEED.
-std::uint64_t new_seed();
 
 // A clock that moves only when it is told to.
 class TestClock {

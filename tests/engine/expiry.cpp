@@ -171,7 +171,7 @@ TEST_CASE("more expired memories than one write removes: none comes to light, li
     batch.store({.coordinate = {1, i}, .payload = R"({"text": "tea"})", .expires_at = clock.now() + lifetime});
     batch.link({.from = {1, i}, .to = {2}});
   }
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   clock.advance(lifetime);
   CHECK(memory.list().value().memories.empty());
   CHECK(memory.search("tea").value().matched == 0);

@@ -105,7 +105,7 @@ TEST_CASE("export, import, export again: the same bytes") {
 }
 
 TEST_CASE("random spaces survive the round trip") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   TestClock clock;
   const auto memory = FractalMemory::open(clock.on(fresh_options())).value();
   Batch batch;
@@ -128,7 +128,7 @@ TEST_CASE("random spaces survive the round trip") {
                  .importance = importance});
     batch.link({.from = coordinate, .to = {static_cast<double>(below(random, 50))}, .strength = importance});
   }
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   const std::string lines = exported(memory);
   const auto copy = FractalMemory::open(clock.on(fresh_options())).value();
   import(copy, lines);
@@ -263,7 +263,7 @@ TEST_CASE("a stream that fails is an io error") {
   const auto memory = open_fresh();
   Batch batch;
   for (double i = 0; i < 50; ++i) batch.store({.coordinate = {i}}).link({.from = {i}, .to = {i + 1}});
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   const std::string lines = exported(memory);
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{10}, lines.size() / 3, lines.size() - 1}) {
     CAPTURE(bytes);

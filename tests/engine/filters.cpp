@@ -66,7 +66,7 @@ FractalMemory filled(const Options& options) {
   const auto memory = FractalMemory::open(options).value();
   Batch batch;
   for (const auto& [at, one] : vectors().memories) batch.restore(one);
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   return memory;
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("filters mean the same after create_index on what is there, and for wh
   const auto other = memory.in({.tenant = "later"});
   Batch batch;
   for (const auto& [at, one] : vectors().memories) batch.restore(one);
-  other.apply(std::move(batch)).value();
+  other.apply(batch).value();
   check_filters(other);
   CHECK(memory.verify().value().ok());
 }

@@ -47,7 +47,7 @@ struct Graph {
     for (int node = 0; node < nodes; ++node) {  // some ends hold a memory, others do not
       if (below(random, 2) == 0) batch.store({.coordinate = place(node)});
     }
-    memory.apply(std::move(batch)).value();
+    memory.apply(batch).value();
     return memory;
   }
 
@@ -125,7 +125,7 @@ constexpr Direction directions[] = {Direction::outgoing, Direction::incoming, Di
 }  // namespace
 
 TEST_CASE("neighbors: fewest hops, then the strongest link, once each, page by page") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   for (int round = 0; round < 6; ++round) {
     const Graph graph = Graph::random(random, 40, 30 + below(random, 90));
     const auto memory = graph.stored(random);
@@ -182,7 +182,7 @@ TEST_CASE("neighbors: fewest hops, then the strongest link, once each, page by p
 }
 
 TEST_CASE("path: no allowed way is shorter, and none is said to be missing that exists") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   for (int round = 0; round < 6; ++round) {
     const Graph graph = Graph::random(random, 40, 40 + below(random, 60));
     const auto memory = graph.stored(random);
@@ -276,11 +276,11 @@ TEST_CASE("a clique of 1,000: each coordinate is visited once") {
     for (int j = 0; j < i; ++j) {
       batch.link({.from = place(i), .to = place(j), .strength = 1.0 + (i * 31 + j * 17) % 100});
       if (batch.size() < 50'000) continue;
-      memory.apply(std::move(batch)).value();
+      memory.apply(batch).value();
       batch = {};
     }
   }
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   CHECK(memory.stats().value().links == nodes * (nodes - 1) / 2);
   for (const std::size_t hops : {1u, 2u, 64u}) {
     const auto all =

@@ -32,7 +32,7 @@ void check_both(const FractalMemory& a, const FractalMemory& b, const Model& mod
 
 TEST_CASE("two handles that open one file see each other's writes, also when removals are forgotten in between") {
   if (!durable_storage()) return;
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   Options options = fresh_options();
   options.change_history = 100;
   const auto a = FractalMemory::open(options).value();

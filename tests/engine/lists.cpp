@@ -88,7 +88,7 @@ FractalMemory tree(TestClock& clock, std::mt19937_64& random, Rows& rows, std::s
 }  // namespace
 
 TEST_CASE("lists: every order, direction, page size, subtree and filter") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   TestClock clock;
   Rows rows;
   const auto memory = tree(clock, random, rows, 300);
@@ -130,7 +130,7 @@ TEST_CASE("embeddings are listed when asked for") {
 }
 
 TEST_CASE("pages stay valid while memories come and go") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   for (const ListOrder order : orders) {
     for (const bool descending : {false, true}) {
       TestClock clock;
@@ -190,7 +190,7 @@ TEST_CASE("within: the coordinate and its subtree, no neighbour of its text") {
 }
 
 TEST_CASE("near: radius, limit and filter against a loop over all") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const auto memory = open_fresh();
   struct Place {
     std::vector<double> at;

@@ -202,7 +202,7 @@ TEST_CASE("embeddings come with hits when asked for") {
 }
 
 TEST_CASE("diversity spreads the first hits; each keeps its score") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const auto memory = open_fresh();
   // Ten near copies of the best direction, and five other directions that fit less well.
   for (int i = 0; i < 10; ++i) {

@@ -44,7 +44,7 @@ constexpr Metric metrics[] = {Metric::cosine, Metric::dot, Metric::l2};
 }  // namespace
 
 TEST_CASE("by vector: the exact best for each metric, k, offset and filter") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   for (const Metric metric : metrics) {
     const Corpus corpus(random, {.items = 400, .metric = metric});
     const auto memory = filled(corpus);
@@ -64,7 +64,7 @@ TEST_CASE("by vector: the exact best for each metric, k, offset and filter") {
 }
 
 TEST_CASE("by keyword: BM25 of this space") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const Corpus corpus(random, {.items = 400});
   const auto memory = filled(corpus);
   for (int round = 0; round < 20; ++round) {
@@ -82,7 +82,7 @@ TEST_CASE("by keyword: BM25 of this space") {
 }
 
 TEST_CASE("hybrid, convex: the weighted sum over all, with or without vector and words") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   for (const Metric metric : {Metric::cosine, Metric::l2}) {
     const Corpus corpus(random, {.items = 400, .metric = metric});
     const auto memory = filled(corpus);
@@ -107,7 +107,7 @@ TEST_CASE("hybrid, convex: the weighted sum over all, with or without vector and
 }
 
 TEST_CASE("hybrid, reciprocal ranks: over the whole rankings") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   for (const Metric metric : metrics) {
     const Corpus corpus(random, {.items = 300, .metric = metric});
     const auto memory = filled(corpus);
@@ -127,7 +127,7 @@ TEST_CASE("hybrid, reciprocal ranks: over the whole rankings") {
 }
 
 TEST_CASE("within: a subtree alone, together with a filter too") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const Corpus corpus(random, {.items = 300});
   const auto memory = filled(corpus);
   const auto query = random_vector(random, 12);
@@ -143,7 +143,7 @@ TEST_CASE("within: a subtree alone, together with a filter too") {
 }
 
 TEST_CASE("pages neither skip nor repeat, and the same question has the same answer") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const Corpus corpus(random, {.items = 350});
   const auto memory = filled(corpus);
   const auto query = random_vector(random, 12);
@@ -180,7 +180,7 @@ TEST_CASE("pages neither skip nor repeat, and the same question has the same ans
 }
 
 TEST_CASE("the parts of an explanation add up to the score, exactly") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const Corpus corpus(random, {.items = 200});
   const auto memory = filled(corpus);
   for (int round = 0; round < 10; ++round) {
@@ -210,7 +210,7 @@ TEST_CASE("the parts of an explanation add up to the score, exactly") {
 }
 
 TEST_CASE("after updates and removals the answers are those of what is there") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const Corpus corpus(random, {.items = 250});
   const auto memory = filled(corpus);
   // Everything changes once and then back, some memories pass through being gone.
@@ -221,7 +221,7 @@ TEST_CASE("after updates and removals the answers are those of what is there") {
   CHECK(memory.search("w1", {.filter = Filter::eq("topic", "other")}).value().matched == corpus.items().size());
   Batch batch;
   for (const auto& [at, item] : corpus.items()) batch.store(item.memory());
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   for (int i = 0; i < 40; ++i) {
     memory
         .store({.coordinate = {9, static_cast<double>(i)},

@@ -73,7 +73,7 @@ void random_write(const FractalMemory& memory, std::mt19937_64& random) {
 }  // namespace
 
 TEST_CASE("many snapshots, each of its own moment, while writes go on") {
-  std::mt19937_64 random(new_seed());
+  std::mt19937_64 random(testing::announced_seed("engine"));
   const auto memory = open_fresh();
   struct Taken {
     Snapshot snapshot;

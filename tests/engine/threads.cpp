@@ -55,7 +55,7 @@ TEST_CASE("4 writers keep changing the same 1,000 memories while 4 readers searc
   const auto memory = open_fresh();
   Batch batch;
   for (int i = 0; i < memories; ++i) batch.store(version_of(i, 0, 0));
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
 
   constexpr int rounds = 150;
   Faults faults;
@@ -76,7 +76,7 @@ TEST_CASE("4 writers keep changing the same 1,000 memories while 4 readers searc
         // Gone and back in one step: no reader may miss it.
         const Memory again = version_of(static_cast<int>(below(random, memories)), w, round);
         changes.remove(again.coordinate).store(again);
-        if (!memory.apply(std::move(changes))) ++faults.failed;
+        if (!memory.apply(changes)) ++faults.failed;
       }
       --writing;
     });
@@ -149,7 +149,7 @@ TEST_CASE("one snapshot, many threads") {
   const auto memory = open_fresh();
   Batch batch;
   for (int i = 0; i < 200; ++i) batch.store(version_of(i, 0, 0));
-  memory.apply(std::move(batch)).value();
+  memory.apply(batch).value();
   const auto snapshot = memory.snapshot().value();
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
