@@ -29,7 +29,7 @@ class Graph {
         batch.link({.from = at(i), .to = at(to)});
       }
     }
-    library_->apply(std::move(batch)).value();
+    library_->apply(batch).value();
     floor_.emplace(folder_.file("graph.db"));
   }
 

@@ -31,7 +31,7 @@ int main(int count, char** arguments) {
   for (std::size_t i = 0; i < memories; ++i) {
     batch.store(corpus.next(1));
     if (batch.size() < 1000 && i + 1 != memories) continue;
-    memory.apply(std::move(batch)).value();
+    memory.apply(batch).value();
     batch = {};
   }
   const auto found = memory.search(query, {.top_k = 10}).value();

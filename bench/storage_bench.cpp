@@ -80,7 +80,7 @@ void store(benchmark::State& state) {
     }
     fractal::Batch batch;
     for (Memory& memory : memories) batch.store(std::move(memory));
-    two.library().apply(std::move(batch)).value();
+    two.library().apply(batch).value();
   };
   for (auto _ : state) {
     state.PauseTiming();
@@ -139,7 +139,7 @@ void sixteen_writers(benchmark::State& state) {
       for (std::size_t i = 0; i < count; i += 16) {
         fractal::Batch batch;
         for (std::size_t j = i; j < i + 16; ++j) batch.store(std::move(memories[j]));
-        two.library().apply(std::move(batch)).value();
+        two.library().apply(batch).value();
       }
     }));
   }

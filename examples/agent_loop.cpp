@@ -39,7 +39,7 @@ void live(const fractal::FractalMemory& memory) {
     fractal::Batch batch;  // the memory and its link: both or none
     batch.store(std::move(seen));
     if (day[i].about) batch.link({.from = turn(1, i), .to = turn(1, *day[i].about), .type = "explains"});
-    memory.apply(std::move(batch)).value();
+    memory.apply(batch).value();
     now += 1min;
   }
 }

@@ -108,22 +108,22 @@ Result<void> Database::settle_indexed_fields() {
   return {};
 }
 
-Result<std::uint64_t> Database::rebuild_keywords(WriteTransaction& transaction, const Space& name,
+Result<std::uint64_t> Database::rebuild_keywords(WriteTransaction& transaction, const Space& space,
                                                  const Control& control) const {
-  FRACTAL_TRY_INTO(SpaceRecord* const space, transaction.space(name));
-  space->words = {};
+  FRACTAL_TRY_INTO(SpaceRecord* const record, transaction.space(space));
+  record->words = {};
   std::uint64_t done = 0;
   for (MemoryId after = 0;;) {
     FRACTAL_TRY(check_control(control, "rebuild keywords"));
-    FRACTAL_TRY_INTO(auto rows, transaction.scan(space->number, after, rows_per_page, Columns::payload));
+    FRACTAL_TRY_INTO(auto rows, transaction.scan(record->number, after, rows_per_page, Columns::payload));
     for (Row& row : rows) {
       const Keywords keywords = text_fields_.keywords(row.memory.payload);
       row.words = keywords.words;
-      for (std::size_t i = 0; i < weight_classes; ++i) space->words[i] += row.words[i];
-      FRACTAL_TRY(transaction.put(space->number, row, {.created = false, .vector = false, .keywords = &keywords}));
+      for (std::size_t i = 0; i < weight_classes; ++i) record->words[i] += row.words[i];
+      FRACTAL_TRY(transaction.put(record->number, row, {.created = false, .vector = false, .keywords = &keywords}));
     }
     done += rows.size();
-    if (control.progress) control.progress(done, space->memories);
+    if (control.progress) control.progress(done, record->memories);
     if (rows.size() < rows_per_page) return done;
     after = rows.back().id;
   }

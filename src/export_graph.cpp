@@ -202,12 +202,12 @@ Result<void> visit_links(bool wanted, const ExportScan& scan, const Ends& ends,
 
 }  // namespace
 
-Result<std::uint64_t> Reads::export_graph(std::ostream& out, GraphFormat format, const ExportOptions& given) const {
+Result<std::uint64_t> Reads::export_graph(std::ostream& out, GraphFormat format, const ExportOptions& options) const {
   // Nodes and links must be of one moment, or a link could have an end that is no node.
-  ExportOptions options = given;
-  options.consistent = true;
-  options.embeddings = false;
-  FRACTAL_TRY_INTO(const auto scan, ExportScan::make(*database_, space_, pinned_, options));
+  ExportOptions of_one_moment = options;
+  of_one_moment.consistent = true;
+  of_one_moment.embeddings = false;
+  FRACTAL_TRY_INTO(const auto scan, ExportScan::make(*database_, space_, pinned_, of_one_moment));
   GraphWriter writer(out, format);
   const Ends ends(options.filter);
   std::uint64_t done = 0;

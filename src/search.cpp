@@ -245,6 +245,7 @@ class SearchRun {
     const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(size);
     std::vector<Candidate> best(candidates_.begin(), middle);
     std::vector<MemoryId> ids;
+    ids.reserve(best.size());
     for (const Candidate& candidate : best) ids.push_back(candidate.id);
     FRACTAL_TRY_INTO(const Likeness likeness, Likeness::make(look_.view(), database_.text_fields(), ids));
     diversify(
@@ -264,6 +265,7 @@ class SearchRun {
     for (std::size_t i = 0; i < size; ++i) places.emplace_back(candidates_[begin + i].id, i);
     std::sort(places.begin(), places.end());
     std::vector<MemoryId> ids;
+    ids.reserve(places.size());
     for (const auto& [id, place] : places) ids.push_back(id);
     FRACTAL_TRY_INTO(auto rows, look_.view().fetch(ids, options_.embeddings ? Columns::all : Columns::payload));
     if (rows.size() != size) {

@@ -346,6 +346,7 @@ class Step final : public WriteTransaction {
     at(space).links.walk(false, first_is(key), take);
     at(space).links_to.walk(false, first_is(key), take);
     std::vector<LinkRow> out;
+    out.reserve(sorted.size());
     for (auto& [name, link] : sorted) out.push_back(std::move(link));
     return out;
   }
@@ -355,6 +356,7 @@ class Step final : public WriteTransaction {
     std::sort(keys.begin(), keys.end(), [](auto& left, auto& right) { return left.second < right.second; });
     if (keys.size() > limit) keys.resize(limit);
     std::vector<Row> out;
+    out.reserve(keys.size());
     for (const auto& [time, id] : keys) out.push_back(*find_row(at(space).rows, id, Columns::header));
     return out;
   }

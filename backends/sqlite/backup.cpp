@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 namespace fractal::sqlite_backend {
 namespace {
@@ -17,7 +17,7 @@ namespace {
 constexpr int pages_per_step = 512;
 
 Error system_error(const std::string& path, std::string_view what) {
-  return make_error(Errc::io, "{}: backup: {}: {}", path, what, std::strerror(errno));
+  return make_error(Errc::io, "{}: backup: {}: {}", path, what, std::generic_category().message(errno));
 }
 
 bool exists(const std::string& path) {
@@ -50,10 +50,10 @@ Result<void> sync_directory_of(const std::string& path) {
 Result<void> publish(const std::string& partial, const std::string& path) {
   if (::link(partial.c_str(), path.c_str()) == 0) {
     ::unlink(partial.c_str());
-  } else if (errno == EEXIST) {
-    return system_error(path, "publish");
-  } else if (exists(path) || ::rename(partial.c_str(), path.c_str()) != 0) {  // no links on this file system
-    return system_error(path, "publish");
+  } else {
+    // Other errors: a file system without links.
+    const bool taken = errno == EEXIST || exists(path);
+    if (taken || ::rename(partial.c_str(), path.c_str()) != 0) return system_error(path, "publish");
   }
   return sync_directory_of(path);
 }

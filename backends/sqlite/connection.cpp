@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 namespace fractal::sqlite_backend {
 namespace {
 
 // Statements of texts made at run time that a connection remembers.
 constexpr std::size_t remembered_texts = 32;
-constexpr std::int64_t longest_wait = 24 * 3600 * 1000;  // milliseconds
+constexpr std::int64_t longest_wait = std::int64_t{24} * 3600 * 1000;  // milliseconds
 // Instructions of SQLite's machine between two looks at the control: a few microseconds.
 constexpr int instructions_per_look = 1000;
 
@@ -43,8 +44,9 @@ std::string words_of(sqlite3* handle, int result) {
   std::string words = known ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
   const int base = result & 0xff;
   if (handle != nullptr && (base == SQLITE_CANTOPEN || base == SQLITE_IOERR || base == SQLITE_READONLY)) {
-    if (const int number = sqlite3_system_errno(handle); number != 0)
-      words += fmt::format(" ({})", std::strerror(number));
+    if (const int number = sqlite3_system_errno(handle); number != 0) {
+      words += fmt::format(" ({})", std::generic_category().message(number));
+    }
   }
   return words;
 }

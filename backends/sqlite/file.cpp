@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <thread>
 
 namespace fractal::sqlite_backend {
@@ -31,7 +31,7 @@ Result<Found> look(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return Found{};
-    return make_error(Errc::io, "{}: open: {}", path, std::strerror(errno));
+    return make_error(Errc::io, "{}: open: {}", path, std::generic_category().message(errno));
   }
   if (S_ISDIR(status.st_mode)) return make_error(Errc::io, "{}: open: is a directory", path);
   if (!S_ISREG(status.st_mode)) return make_error(Errc::io, "{}: open: not a regular file", path);
