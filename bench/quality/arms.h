@@ -17,7 +17,7 @@ namespace fractal::quality {
 
 struct Arm {
   std::string name;  // "keyword", "table alpha 0.3"
-  Means means;
+  Means means{};
 };
 
 // FTS5's bm25() and search() in keyword mode.

