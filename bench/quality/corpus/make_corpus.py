@@ -15,7 +15,8 @@ SEED = 20240229
 HERE = pathlib.Path(__file__).resolve().parent
 FIRST_DAY, BORDER, LAST_DAY = (datetime.date(2023, 1, 9), datetime.date(2024, 4, 1), datetime.date(2025, 6, 20))
 MONTHS = ("January February March April May June July August September October November December").split()
-FAMILY_KEYS = ("v", "pattern", "words", "fact", "say", "ask", "change", "about", "who", "exact", "code", "list", "noise", "form")
+FAMILY_KEYS = ("v", "pattern", "words", "fact", "say", "ask", "change", "about", "who", "exact", "code", "list", "noise", "form",
+               "natural")
 
 
 class Statement:
@@ -384,6 +385,13 @@ class Corpus:
         for s in [s for s in self.statements if s.doubt][:35]:
             self.ask_later("multi", self.about_question(s) + " Do accounts differ?", [*s.memories, s.doubt])
 
+    def make_natural_questions(self):
+        """Two of each kind: one question a kind would be few, and three would repeat the sentences."""
+        for family in self.families:
+            choices = [s for s in self.settled() if s.family is family]
+            for s in self.random.sample(choices, 2):
+                self.ask_later("natural", self.fill(family["natural"][0], s.person), s.memories)
+
     # ---- All ----------------------------------------------------------------------------------------------------
 
     def make(self):
@@ -394,6 +402,7 @@ class Corpus:
         self.make_plain_questions()
         self.make_filtered_questions()
         self.make_multi_questions()
+        self.make_natural_questions()
         self.memories.sort(key=lambda m: (m["payload"]["when"], m["coordinate"]))
 
     def write(self, folder):
