@@ -81,8 +81,7 @@ std::vector<Arm> run_modes(const Task& task, const std::string& name, const Frac
     arms.push_back(run(task, fmt::format("{} alpha {}.{}", name, tenth / 10, tenth % 10),
                        with({.top_k = depth, .mode = SearchMode::hybrid, .alpha = tenth / 10.0})));
   }
-  arms.push_back(
-      run(task, name + " rrf", with({.top_k = depth, .mode = SearchMode::hybrid, .fusion = Fusion::rrf})));
+  arms.push_back(run(task, name + " rrf", with({.top_k = depth, .mode = SearchMode::hybrid, .fusion = Fusion::rrf})));
   return arms;
 }
 

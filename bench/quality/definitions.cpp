@@ -68,7 +68,8 @@ Task read_definitions(const std::filesystem::path& wordnet) {
     const std::vector<std::string> examples = examples_of(item.text);
     if (examples.empty()) continue;
     Entry entry{.text = fmt::format("{}: {}", fmt::join(item.words, ", "), fmt::join(examples, "; "))};
-    if (item.parent != no_parent) entry.context = fmt::format("{}", fmt::join(corpus.concepts[item.parent].words, ", "));
+    if (item.parent != no_parent)
+      entry.context = fmt::format("{}", fmt::join(corpus.concepts[item.parent].words, ", "));
     entry.memory.coordinate = Coordinate{static_cast<double>(item.key)};
     entry.memory.payload = make_payload(entry.text, entry.context);
     const std::string definition = definition_of(item.text);

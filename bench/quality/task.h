@@ -11,7 +11,7 @@
 namespace fractal::quality {
 
 struct Entry {
-  Memory memory{};      // stored by its text: no vector
+  Memory memory{};        // stored by its text: no vector
   std::string text{};     // payload.text
   std::string context{};  // payload.context; may be empty
 };
@@ -29,7 +29,7 @@ struct Task {
   std::vector<Question> questions;
 
   std::vector<std::string> families() const;  // in order of the alphabet
-  std::vector<std::string> texts() const;     // what an encoder is asked for, each once: of the entries, of the questions
+  std::vector<std::string> texts() const;  // what an encoder is asked for, each once: of the entries, of the questions
 };
 
 // memories.jsonl and questions.jsonl in `folder`. Both throw std::runtime_error.

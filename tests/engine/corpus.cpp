@@ -128,9 +128,7 @@ std::vector<Scored> Corpus::by_keyword(const std::vector<std::string>& terms, co
 
 double Corpus::bound(const std::vector<std::string>& terms) const {
   double sum = 0;
-  for (const std::string& term : std::set<std::string>(terms.begin(), terms.end())) {
-    sum += idf(term) * 2.2;
-  }
+  for (const std::string& term : std::set<std::string>(terms.begin(), terms.end())) { sum += idf(term) * 2.2; }
   return sum;
 }
 
