@@ -158,8 +158,7 @@ std::size_t HttpEmbedder::longest_answer(std::size_t texts) const {
 }
 
 std::string HttpEmbedder::complaint(const Reply& reply) const {
-  const std::string words =
-      http::read_complaint(reply.status == 0 || reply.target.empty() ? reply.body : reply.target, key_);
+  std::string words = http::read_complaint(reply.status == 0 || reply.target.empty() ? reply.body : reply.target, key_);
   if (reply.status == 0) return words;
   if (!reply.target.empty()) return fmt::format("status {}, a redirect to {}", reply.status, words);
   return fmt::format("status {}{}{}", reply.status, words.empty() ? "" : ": ", words);

@@ -28,9 +28,9 @@ struct HttpEmbedderOptions {
   std::string ca_file{};   // PEM certificates to trust instead of the system's
   bool verify_tls = true;  // false: anybody may answer in the server's place, and read key and texts
 
-  std::size_t batch_texts = 64;           // texts of one request, at most
-  std::size_t batch_bytes = 256u * 1024;  // bytes of text in one request, at most; a longer text goes alone
-  bool base64 = false;                    // ask for vectors as base64: answers of half the size, where a server can
+  std::size_t batch_texts = 64;       // texts of one request, at most
+  std::size_t batch_bytes = 262'144;  // bytes of text in one request, at most; a longer text goes alone
+  bool base64 = false;                // ask for vectors as base64: answers of half the size, where a server can
 
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds request_timeout{60'000};  // one attempt, from connecting to the last byte
