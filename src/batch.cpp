@@ -30,8 +30,8 @@ Batch& Batch::unlink(Coordinate from, Coordinate to, std::string type) {
   return *this;
 }
 
-Batch& Batch::restore(Memory memory) {
-  entries_.emplace_back(Restore{std::move(memory)});
+Batch& Batch::restore(Memory memory, std::string embedder, bool embed) {
+  entries_.emplace_back(Restore{std::move(memory), std::move(embedder), embed});
   return *this;
 }
 

@@ -3,6 +3,7 @@
 #include "src/database.h"
 
 #include "src/error.h"
+#include "src/json.h"
 #include "src/validate.h"
 
 #include <algorithm>
@@ -15,6 +16,7 @@ namespace {
 constexpr std::string_view text_fields_setting = "text_fields";
 constexpr std::string_view tokenizer_setting = "tokenizer";
 constexpr std::size_t rows_per_page = 1000;
+constexpr int most_embedding_rounds = 8;
 
 Result<std::shared_ptr<Storage>> open_storage(const Options& options) {
   if (options.storage) return options.storage;
@@ -26,6 +28,25 @@ Result<TextFields> choose_text_fields(const Options& options, const std::optiona
   if (!options.text_fields.empty()) return TextFields::make(options.text_fields);
   if (stored) return TextFields::parse(*stored);
   return TextFields::standard();
+}
+
+// What the patch will make of the memory, unless another writer is faster.
+Result<void> expect_update(ReadView& view, const TextFields& fields, const Batch::Update& update,
+                           PayloadVectors& embedded) {
+  FRACTAL_TRY_INTO(const auto row, view.get(update.coordinate.key(), Columns::payload));
+  if (!row) return {};
+  const std::string& payload = row->memory.payload;
+  auto merged = json::merge_patch(payload, *update.patch.payload);
+  if (merged && fields.texts(*merged) != fields.texts(payload)) embedded.missing.push_back(std::move(*merged));
+  return {};
+}
+
+Result<void> add_missing(PayloadVectors& embedded, const TextFields& fields) {
+  const auto payloads = std::exchange(embedded.missing, {});
+  const std::vector<std::string_view> views(payloads.begin(), payloads.end());
+  FRACTAL_TRY_INTO(auto vectors, embed_payloads(*embedded.embedder, fields, views, {}));
+  for (std::size_t i = 0; i < payloads.size(); ++i) embedded.vectors[payloads[i]] = std::move(vectors[i]);
+  return {};
 }
 
 }  // namespace
@@ -57,6 +78,7 @@ Database::Database(Options options, std::shared_ptr<Storage> storage, std::share
       storage_(std::move(storage)),
       index_(std::move(index)),
       text_fields_(std::move(text_fields)),
+      embedders_(options_.embedder),
       queue_(*storage_),
       read_log_(options_.count_accesses, options_.audit.reads) {}
 
@@ -147,20 +169,66 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch) {
       keywords[i] = text_fields_.keywords(restore->memory.payload);
     }
   }
+  FRACTAL_TRY_INTO(PayloadVectors embedded, embed(space, batch));
   ReadLog::Notes notes = read_log_.take(space);
-  const BatchContext context{space, options_, text_fields_, now(), keywords, notes};
+  const BatchContext context{space, options_, text_fields_, now(), keywords, notes, embedded};
   BatchOutcome outcome;
+  auto submitted = submit(context, batch, outcome);
+  // Another writer changed what a patch is merged into, or the space: what is embedded is known only now.
+  for (int again = 0; !submitted && !embedded.missing.empty() && again < most_embedding_rounds; ++again) {
+    auto added = add_missing(embedded, text_fields_);
+    submitted = added ? submit(context, batch, outcome) : std::move(added);
+  }
+  if (!submitted) {
+    read_log_.give_back(space, std::move(notes));
+    return submitted.error();
+  }
+  return std::move(outcome.applied);
+}
+
+Result<void> Database::submit(const BatchContext& context, const Batch& batch, BatchOutcome& outcome) {
   WriteRequest request;
   request.run = [&](WriteTransaction& transaction) -> Result<void> {
     FRACTAL_TRY_INTO(outcome, run_batch(transaction, context, batch.entries()));
     return {};
   };
   request.committed = [&] { follow(outcome); };
-  if (auto submitted = queue_.submit(request); !submitted) {
-    read_log_.give_back(space, std::move(notes));
-    return submitted.error();
+  return queue_.submit(request);
+}
+
+// Outside any lock: an embedder may take its time.
+Result<PayloadVectors> Database::embed(const Space& space, const Batch& batch) const {
+  PayloadVectors embedded;
+  const auto needs = [](const Batch::Entry& entry) {
+    if (const auto* store = std::get_if<Batch::Store>(&entry)) return store->memory.embedding.empty();
+    if (const auto* restore = std::get_if<Batch::Restore>(&entry)) {
+      return restore->embed && restore->memory.embedding.empty();
+    }
+    const auto* update = std::get_if<Batch::Update>(&entry);
+    return update != nullptr && update->patch.payload && !update->patch.embedding;
+  };
+  if (!embedders_.preferred() || std::none_of(batch.entries().begin(), batch.entries().end(), needs)) return embedded;
+  FRACTAL_TRY_INTO(const auto view, storage_->read(space));
+  const SpaceRecord& record = view->space();
+  auto embedder = embedders_.of(record);
+  if (!embedder) {  // refused by the batch, if a text is to be embedded
+    embedded.embedder = embedders_.preferred();
+    embedded.identity = embedded.embedder->identity().to_string();
+    return embedded;
   }
-  return std::move(outcome.applied);
+  embedded.embedder = *embedder ? *embedder : embedders_.preferred();
+  embedded.identity = embedded.embedder->identity().to_string();
+  if (!*embedder) return embedded;
+  for (const auto& entry : batch.entries()) {
+    if (!needs(entry)) continue;
+    if (const auto* store = std::get_if<Batch::Store>(&entry)) embedded.missing.push_back(store->memory.payload);
+    if (const auto* restore = std::get_if<Batch::Restore>(&entry)) embedded.missing.push_back(restore->memory.payload);
+    if (const auto* update = std::get_if<Batch::Update>(&entry)) {
+      FRACTAL_TRY(expect_update(*view, text_fields_, *update, embedded));
+    }
+  }
+  FRACTAL_TRY(add_missing(embedded, text_fields_));
+  return embedded;
 }
 
 // Runs on the thread that committed, before any caller returns. An index that could not take the changes
@@ -204,6 +272,22 @@ Result<std::shared_ptr<Reads::Pinned>> Database::pin(const Space& space) const {
   pinned->now = now();
   FRACTAL_TRY_INTO(pinned->view, storage_->read(space));
   return pinned;
+}
+
+Result<EmbedderPtr> Database::embedder_of(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned,
+                                          bool needed) const {
+  if (!embedders_.preferred()) return EmbedderPtr{};
+  auto embedder = [&]() -> Result<EmbedderPtr> {
+    if (pinned) {
+      const std::lock_guard turn(pinned->turn);
+      return embedders_.of(pinned->view->space());
+    }
+    FRACTAL_TRY(check_space(space));
+    FRACTAL_TRY_INTO(const auto view, storage_->read(space));
+    return embedders_.of(view->space());
+  }();
+  if (!embedder && !needed) return EmbedderPtr{};
+  return embedder;
 }
 
 Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery& query) const {

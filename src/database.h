@@ -6,6 +6,7 @@
 #include <fractal/backend.h>
 #include <fractal/fractal_memory.h>
 
+#include "src/embedding.h"
 #include "src/keywords.h"
 #include "src/read_log.h"
 #include "src/write_queue.h"
@@ -63,6 +64,7 @@ class Database {
   VectorIndex& index() const noexcept { return *index_; }
   const TextFields& text_fields() const noexcept { return text_fields_; }
   ReadLog& read_log() noexcept { return read_log_; }
+  Embedders& embedders() noexcept { return embedders_; }
   Time now() const;
 
   // The control must outlive the look.
@@ -76,6 +78,9 @@ class Database {
   // The best by vector as of the look, whatever state the index is in.
   Result<VectorHits> search_vectors(const Look& look, const VectorQuery& query) const;
 
+  // What texts are compared by in this space (see Embedders::of). If it is not `needed`, null instead of an error.
+  Result<EmbedderPtr> embedder_of(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned, bool needed) const;
+
   // Tokenises every memory of a space anew and recounts its words.
   Result<std::uint64_t> rebuild_keywords(WriteTransaction& transaction, const Space& space,
                                          const Control& control) const;
@@ -86,11 +91,14 @@ class Database {
   Result<void> settle_text_fields();
   Result<void> settle_indexed_fields();
   void follow(const BatchOutcome& outcome) noexcept;
+  Result<PayloadVectors> embed(const Space& space, const Batch& batch) const;
+  Result<void> submit(const BatchContext& context, const Batch& batch, BatchOutcome& outcome);
 
   Options options_;
   std::shared_ptr<Storage> storage_;
   std::shared_ptr<VectorIndex> index_;
   TextFields text_fields_;
+  Embedders embedders_;
   WriteQueue queue_;
   ReadLog read_log_;
 };

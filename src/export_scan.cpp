@@ -21,6 +21,7 @@ Result<ExportScan> ExportScan::make(const Database& database, const Space& space
   ExportScan scan(database, space, std::move(pinned), options);
   FRACTAL_TRY_INTO(const Look look, database.look(space, scan.pinned_, options.control));
   scan.total_ = look.space().memories + (options.links ? look.space().links : 0);
+  scan.embedder_ = look.space().embedder;
   return scan;
 }
 

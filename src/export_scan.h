@@ -22,6 +22,8 @@ class ExportScan {
   Result<void> links(const std::function<Result<void>(const Look&, const LinkRow&)>& visit) const;
   // Memories plus links, for progress.
   std::uint64_t total() const noexcept { return total_; }
+  // Of the space's vectors, when the scan began.
+  const std::string& embedder() const noexcept { return embedder_; }
 
  private:
   ExportScan(const Database& database, const Space& space, std::shared_ptr<Reads::Pinned> pinned,
@@ -33,6 +35,7 @@ class ExportScan {
   std::shared_ptr<Reads::Pinned> pinned_;
   const ExportOptions& options_;
   std::uint64_t total_ = 0;
+  std::string embedder_;
 };
 
 }  // namespace fractal

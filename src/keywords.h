@@ -26,6 +26,13 @@ void append_words(std::string_view text, std::string& words, std::uint32_t& coun
 // dropped unless nothing else is left.
 std::vector<std::string> query_terms(std::string_view text);
 
+// The text of one field, for embedding.
+struct FieldText {
+  std::string text{};
+  double weight = 1;
+  friend bool operator==(const FieldText&, const FieldText&) = default;
+};
+
 // Which payload fields hold text, and the column of each. Immutable.
 class TextFields {
  public:
@@ -40,8 +47,11 @@ class TextFields {
   const std::array<double, weight_classes>& weights() const noexcept { return weights_; }
   // The words of a valid payload.
   Keywords keywords(std::string_view payload) const;
+  // The texts of a valid payload that are not blank: one a field, or all of them as one.
+  std::vector<FieldText> texts(std::string_view payload) const;
 
  private:
+  template <class Visit> void visit_texts(std::string_view payload, const Visit& visit) const;
   struct Field {
     std::string path;
     std::vector<std::string> keys;

@@ -97,6 +97,13 @@ class LineReader {
     return wrong(name, "a whole number from 0 to 9223372036854775807");
   }
 
+  Result<void> boolean(std::string_view name, bool& target) const {
+    const auto node = root_.member(name);
+    if (!node) return {};
+    if (node->kind() != json::Kind::boolean) return wrong(name, "true or false");
+    target = std::get<bool>(node->scalar().variant());
+    return {};
+  }
   Result<void> text(std::string_view name, std::string& target) const {
     const auto node = root_.member(name);
     if (!node) return {};
@@ -213,7 +220,10 @@ Result<Batch::RestoreLink> read_link(const LineReader& reader) {
 
 }  // namespace
 
-std::string header_line() { return fmt::format("{{\"format\":\"{}\",\"version\":1}}", format_name); }
+std::string header_line(const HeaderLine& header) {
+  return fmt::format("{{\"format\":\"{}\",\"version\":1,\"embedder\":{},\"vectors\":{}}}", format_name,
+                     json::quote(header.embedder), header.vectors);
+}
 
 std::string memory_line(const Memory& memory) {
   std::string line = "{\"coordinate\":";
@@ -255,7 +265,12 @@ Result<std::variant<HeaderLine, Batch::Restore, Batch::RestoreLink>> parse_line(
     std::uint64_t version = 0;
     FRACTAL_TRY(reader.text("format", format));
     FRACTAL_TRY(reader.count("version", version));
-    if (format == format_name && version == 1) return Line(HeaderLine{});
+    if (format == format_name && version == 1) {
+      HeaderLine header;
+      FRACTAL_TRY(reader.text("embedder", header.embedder));
+      FRACTAL_TRY(reader.boolean("vectors", header.vectors));
+      return Line(std::move(header));
+    }
     return make_error(Errc::unsupported, "format {} version {}: only {} version 1 is known", format, version,
                       format_name);
   }

@@ -10,12 +10,15 @@
 
 namespace fractal {
 
-// The first line of an export.
-std::string header_line();
+// The first line of an export. Embedder: that of the vectors, empty if the caller made them.
+struct HeaderLine {
+  std::string embedder{};
+  bool vectors = true;  // false: they were left out
+};
+std::string header_line(const HeaderLine& header);
 std::string memory_line(const Memory& memory);
 std::string link_line(const GraphLink& link);
 
-struct HeaderLine {};
 // A Batch::Restore or Batch::RestoreLink, or the header. invalid_argument names the member.
 Result<std::variant<HeaderLine, Batch::Restore, Batch::RestoreLink>> parse_line(std::string_view line);
 

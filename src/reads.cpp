@@ -210,7 +210,8 @@ Result<Stats> Reads::stats() const {
               .file_bytes = database_->storage().bytes(),
               .index_vectors = index.vectors + index.dead,
               .index_bytes = index.bytes,
-              .index_applied = index.applied};
+              .index_applied = index.applied,
+              .embedder = space.embedder};
   FRACTAL_TRY_INTO(stats.indexed_fields, database_->storage().indexed_fields());
   return stats;
 }

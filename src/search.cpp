@@ -6,6 +6,7 @@
 #include "src/bm25.h"
 #include "src/candidates.h"
 #include "src/database.h"
+#include "src/embedding.h"
 #include "src/error.h"
 #include "src/keywords.h"
 #include "src/likeness.h"
@@ -21,11 +22,51 @@ namespace {
 
 // Diversity reorders the best so many.
 constexpr std::size_t diversity_pool = 256;
+// For vectors of the caller: those of a sentence encoder, most likely.
+constexpr double default_alpha = 0.6;
+constexpr int most_moves = 8;
+
+// A query, and what its text means to the space's embedder.
+struct Question {
+  Query query{};
+  EmbedderPtr embedder{};       // of the space; null: none, or not needed
+  std::vector<float> vector{};  // of the text
+  std::string note{};           // why the text is not searched by meaning
+};
+
+bool is_embedded(const Query& query, const SearchOptions& options) {
+  return query.vector.empty() && !query.text.empty() && options.mode != SearchMode::keyword;
+}
+
+Result<Question> ask(const Query& query, const SearchOptions& options, EmbedderPtr embedder) {
+  Question question{.query = query, .embedder = std::move(embedder)};
+  if (!is_embedded(query, options)) return question;
+  if (!question.embedder) {
+    if (options.mode != SearchMode::automatic) {
+      return make_error(Errc::invalid_argument, "mode {} needs a query vector: texts are not embedded in this space",
+                        to_string(options.mode));
+    }
+    question.note = "texts are not embedded in this space";
+    return question;
+  }
+  FRACTAL_TRY_INTO(auto vectors, embed_texts(*question.embedder, {&query.text, 1}, options.control));
+  question.vector = std::move(vectors.front());
+  question.query.vector = question.vector;
+  if (question.vector.empty()) question.note = "the embedder knows no word of the text";
+  return question;
+}
 
 class SearchRun {
  public:
-  SearchRun(const Database& database, const Look& look, const Query& query, const SearchOptions& options)
-      : database_(database), look_(look), query_(query), options_(options), space_(look.space()) {}
+  SearchRun(const Database& database, const Look& look, const Question& question, const SearchOptions& options)
+      : database_(database),
+        look_(look),
+        question_(question),
+        query_(question.query),
+        options_(options),
+        space_(look.space()),
+        alpha_(options.alpha.value_or(question.embedder ? question.embedder->alpha() : default_alpha)),
+        fusion_(options.fusion) {}
 
   Result<SearchResult> run() {
     FRACTAL_TRY(choose_mode());
@@ -61,9 +102,12 @@ class SearchRun {
              : query_.text.empty() ? SearchMode::vector
                                    : SearchMode::hybrid;
     }
-    if (mode == SearchMode::hybrid && space_.vectors == 0) mode = SearchMode::keyword;
-    if (mode == SearchMode::hybrid && options_.fusion == Fusion::convex && space_.metric == Metric::dot) {
-      return make_error(Errc::unsupported, "convex fusion: a dot product has no bound; use Fusion::rrf");
+    if (mode == SearchMode::hybrid && (space_.vectors == 0 || query_.vector.empty())) mode = SearchMode::keyword;
+    if (mode == SearchMode::hybrid && fusion_ == Fusion::convex && space_.metric == Metric::dot) {
+      if (question_.vector.empty()) {
+        return make_error(Errc::unsupported, "convex fusion: a dot product has no bound; use Fusion::rrf");
+      }
+      fusion_ = Fusion::rrf;
     }
     result_.mode = mode;
     return {};
@@ -104,7 +148,7 @@ class SearchRun {
     switch (result_.mode) {
       case SearchMode::keyword: return collect_keywords();
       case SearchMode::vector: return collect_vectors();
-      default: return options_.fusion == Fusion::rrf ? fuse_ranks() : fuse_scores();
+      default: return fusion_ == Fusion::rrf ? fuse_ranks() : fuse_scores();
     }
   }
 
@@ -117,6 +161,7 @@ class SearchRun {
   }
 
   Result<void> collect_vectors() {
+    if (query_.vector.empty()) return {};  // a text that says nothing to the embedder
     FRACTAL_TRY_INTO(const VectorHits hits, vectors(pool(), allowed()));
     for (const auto& hit : hits.entries) candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
     result_.matched = hits.matched;
@@ -131,12 +176,12 @@ class SearchRun {
 
   double fused(const Candidate& candidate) const { return vector_part(candidate) + keyword_part(candidate); }
   double vector_part(const Candidate& candidate) const {
-    if (options_.fusion == Fusion::rrf) return reciprocal_rank(candidate.vector_rank);
-    return candidate.vector ? options_.alpha * unit_vector_score(space_.metric, *candidate.vector) : 0;
+    if (fusion_ == Fusion::rrf) return reciprocal_rank(candidate.vector_rank);
+    return candidate.vector ? alpha_ * unit_vector_score(space_.metric, *candidate.vector) : 0;
   }
   double keyword_part(const Candidate& candidate) const {
-    if (options_.fusion == Fusion::rrf) return reciprocal_rank(candidate.keyword_rank);
-    return candidate.keyword ? (1 - options_.alpha) * unit_keyword_score(*candidate.keyword, bm25_.bound) : 0;
+    if (fusion_ == Fusion::rrf) return reciprocal_rank(candidate.keyword_rank);
+    return candidate.keyword ? (1 - alpha_) * unit_keyword_score(*candidate.keyword, bm25_.bound) : 0;
   }
 
   // Convex fusion, exactly: without a word a memory ranks by its vector, so the best by vector hold all of
@@ -288,7 +333,7 @@ class SearchRun {
       case SearchMode::keyword: return explain_terms(candidate);
       default: break;
     }
-    const bool ranks = options_.fusion == Fusion::rrf;
+    const bool ranks = fusion_ == Fusion::rrf;
     const auto value = [ranks](std::uint64_t rank, const std::optional<double>& score) {
       return ranks ? static_cast<double>(rank) : score.value_or(0);
     };
@@ -316,6 +361,7 @@ class SearchRun {
       plan += fmt::format("{}keywords: {} terms in {} memories", plan.empty() ? "" : "; ", terms_.size(),
                           bm25_.entries.size());
     }
+    if (!question_.note.empty()) plan += (plan.empty() ? "" : "; ") + question_.note;
     if (!query_.vector.empty() && result_.mode == SearchMode::keyword && options_.mode != SearchMode::keyword) {
       plan += "; the space has no vectors";
     }
@@ -324,9 +370,12 @@ class SearchRun {
 
   const Database& database_;
   const Look& look_;
+  const Question& question_;
   const Query& query_;
   const SearchOptions& options_;
   const SpaceRecord& space_;
+  const double alpha_;
+  Fusion fusion_;
   std::optional<std::vector<MemoryId>> allowed_;
   std::vector<std::string> terms_;
   Bm25Scores bm25_;
@@ -349,8 +398,22 @@ Result<SearchResult> Reads::search(std::span<const float> vector, const SearchOp
 Result<SearchResult> Reads::search(const Query& query, const SearchOptions& options) const {
   FRACTAL_TRY(check_query(query, options));
   FRACTAL_TRY(check_control(options.control, "search"));
-  FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
-  return SearchRun(*database_, look, query, options).run();
+  const bool hybrid = !query.text.empty() && options.mode != SearchMode::keyword;
+  // The text is embedded before the moment is fixed, so that no moment is held while an embedder works.
+  EmbedderPtr embedder;
+  if (hybrid) { FRACTAL_TRY_INTO(embedder, database_->embedder_of(space_, pinned_, is_embedded(query, options))); }
+  for (int again = 0;; ++again) {
+    FRACTAL_TRY_INTO(const Question question, ask(query, options, embedder));
+    FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
+    if (is_embedded(query, options)) {
+      FRACTAL_TRY_INTO(embedder, database_->embedders().of(look.space()));
+      if (embedder != question.embedder) {
+        if (again < most_moves) continue;
+        return make_error(Errc::unavailable, "search: the space moves from embedder to embedder");
+      }
+    }
+    return SearchRun(*database_, look, question, options).run();
+  }
 }
 
 }  // namespace fractal

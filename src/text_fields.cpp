@@ -23,21 +23,14 @@ Error refused(const TextField& field, std::string_view why) {
   return {Errc::invalid_argument, fmt::format("text_fields: \"{}\" {}", excerpt(field.path), why)};
 }
 
-// Where the words of texts go, one column at a time.
-class Collector {
+// Reads the texts in JSON values, one at a time.
+class TextReader {
  public:
-  explicit Collector(Keywords& keywords) : keywords_(keywords) {}
-
-  // A text value with its quotes.
-  void text(std::string_view value, std::size_t column) {
-    append_words(json::decode(json::unquote(value), buffer_), keywords_.text[column], keywords_.words[column]);
-  }
-
-  // A text, or the texts in an array; false if there is none.
-  bool field(std::string_view value, std::size_t column) {
+  // visit(std::string_view) for a text, or each text in an array; false if there is none.
+  template <class Visit> bool field(std::string_view value, const Visit& visit) {
     if (value.empty()) return false;
     if (json::kind_of(value) == json::Kind::text) {
-      text(value, column);
+      visit(json::decode(json::unquote(value), buffer_));
       return true;
     }
     if (json::kind_of(value) != json::Kind::array) return false;
@@ -45,27 +38,26 @@ class Collector {
     json::MemberReader reader(value);
     for (json::Member element; reader.next(element);) {
       if (json::kind_of(element.value) != json::Kind::text) continue;
-      text(element.value, column);
+      visit(json::decode(json::unquote(element.value), buffer_));
       any = true;
     }
     return any;
   }
 
   // Every text inside; the depth is that of the payload, which is limited.
-  void everything(std::string_view value) {
+  template <class Visit> void everything(std::string_view value, const Visit& visit) {
     json::MemberReader reader(value);
     for (json::Member member; reader.next(member);) {
       switch (json::kind_of(member.value)) {
-        case json::Kind::text: text(member.value, 0); break;
+        case json::Kind::text: visit(json::decode(json::unquote(member.value), buffer_)); break;
         case json::Kind::array:
-        case json::Kind::object: everything(member.value); break;
+        case json::Kind::object: everything(member.value, visit); break;
         default: break;
       }
     }
   }
 
  private:
-  Keywords& keywords_;
   std::string buffer_;
 };
 
@@ -161,12 +153,37 @@ Result<TextFields> TextFields::parse(std::string_view description) {
   return result;
 }
 
+// visit(text, field): the field is null for a payload with none of the fields.
+template <class Visit> void TextFields::visit_texts(std::string_view payload, const Visit& visit) const {
+  TextReader reader;
+  bool any = false;
+  for (const Field& field : fields_) {
+    any = reader.field(json::find(payload, field.keys), [&](std::string_view text) { visit(text, &field); }) || any;
+  }
+  if (!any) reader.everything(payload, [&](std::string_view text) { visit(text, nullptr); });
+}
+
 Keywords TextFields::keywords(std::string_view payload) const {
   Keywords result;
-  Collector collector(result);
-  bool any = false;
-  for (const Field& field : fields_) any = collector.field(json::find(payload, field.keys), field.column) || any;
-  if (!any) collector.everything(payload);
+  visit_texts(payload, [&](std::string_view text, const Field* field) {
+    const std::size_t column = field != nullptr ? field->column : 0;
+    append_words(text, result.text[column], result.words[column]);
+  });
+  return result;
+}
+
+std::vector<FieldText> TextFields::texts(std::string_view payload) const {
+  std::vector<FieldText> result;
+  const Field* last = nullptr;
+  visit_texts(payload, [&](std::string_view text, const Field* field) {
+    if (text.find_first_not_of(" \t\r\n") == text.npos) return;
+    if (result.empty() || field != last) {
+      result.push_back({std::string(text), field != nullptr ? field->weight : 1});
+      last = field;
+    } else {
+      result.back().text.append("\n").append(text);
+    }
+  });
   return result;
 }
 

@@ -28,7 +28,7 @@ Result<void> put_line(std::ostream& out, const std::string& line) {
 
 Result<std::uint64_t> Reads::export_memories(std::ostream& out, const ExportOptions& options) const {
   FRACTAL_TRY_INTO(const auto scan, ExportScan::make(*database_, space_, pinned_, options));
-  FRACTAL_TRY(put_line(out, header_line()));
+  FRACTAL_TRY(put_line(out, header_line({.embedder = scan.embedder(), .vectors = options.embeddings})));
   std::uint64_t done = 0;
   const auto count = [&] {
     ++done;
@@ -58,6 +58,7 @@ Result<ImportReport> FractalMemory::import_memories(std::istream& in, const Impo
   Batch batch;
   std::size_t bytes = 0;
   std::uint64_t line_number = 0, first_line = 1;
+  HeaderLine header{.vectors = false};
   const auto flush = [&]() -> Result<void> {
     if (batch.empty()) return {};
     if (auto applied = database_->apply(space_, batch); !applied) {
@@ -78,9 +79,14 @@ Result<ImportReport> FractalMemory::import_memories(std::istream& in, const Impo
     FRACTAL_TRY(check_control(options.control, "import"));
     auto parsed = parse_line(line);
     if (!parsed) return fractal::within(parsed.error(), "import line {}", line_number);
-    if (std::holds_alternative<HeaderLine>(*parsed)) continue;
+    if (auto* found = std::get_if<HeaderLine>(&*parsed)) {
+      header = std::move(*found);
+      continue;
+    }
     if (batch.empty()) first_line = line_number;
-    if (auto* memory = std::get_if<Batch::Restore>(&*parsed)) batch.restore(std::move(memory->memory));
+    if (auto* memory = std::get_if<Batch::Restore>(&*parsed)) {
+      batch.restore(std::move(memory->memory), header.embedder, !header.vectors);
+    }
     if (auto* link = std::get_if<Batch::RestoreLink>(&*parsed)) batch.restore_link(std::move(link->link));
     if (auto checked = check_entry(batch.entries().back()); !checked) {
       return fractal::within(checked.error(), "import line {}", line_number);

@@ -128,7 +128,7 @@ class SpaceCopy {
     FRACTAL_TRY_INTO(const auto scan, ExportScan::make(from_, space, nullptr, options_));
     total_ = scan.total();
     FRACTAL_TRY(scan.memories([&](const Row& row) {
-      batch_.restore(row.memory);
+      batch_.restore(row.memory, scan.embedder());
       return flush(page_rows);
     }));
     FRACTAL_TRY(scan.links([&](const Look&, const LinkRow& row) -> Result<void> {
@@ -233,8 +233,9 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
     for (std::uint64_t removed = page_rows; removed == page_rows;) {
       FRACTAL_TRY(check_control(options.control, "maintain"));
       FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
-        const BatchContext context{space,   database_->options(), database_->text_fields(), database_->now(), {},
-                                   no_notes};
+        PayloadVectors no_vectors;
+        const BatchContext context{
+            space, database_->options(), database_->text_fields(), database_->now(), {}, no_notes, no_vectors};
         FRACTAL_TRY_INTO(removed, remove_expired(transaction, context, page_rows));
         const Forget what = options.purge ? Forget::all : Forget::old;
         FRACTAL_TRY_INTO(const auto forgotten, forget(transaction, context, what));

@@ -167,7 +167,9 @@ Result<void> check_query(const Query& query, const SearchOptions& options) {
     return make_error(Errc::invalid_argument, "top_k {} + offset {} is more than {}", options.top_k, options.offset,
                       limits::top_k);
   }
-  if (!within_unit(options.alpha)) return make_error(Errc::invalid_argument, "alpha {} is not in 0..1", options.alpha);
+  if (options.alpha && !within_unit(*options.alpha)) {
+    return make_error(Errc::invalid_argument, "alpha {} is not in 0..1", *options.alpha);
+  }
   if (!within_unit(options.diversity)) {
     return make_error(Errc::invalid_argument, "diversity {} is not in 0..1", options.diversity);
   }
@@ -178,8 +180,8 @@ Result<void> check_query(const Query& query, const SearchOptions& options) {
   if (wants_text && query.text.empty()) {
     return make_error(Errc::invalid_argument, "mode {} needs a query text", to_string(options.mode));
   }
-  if (wants_vector && query.vector.empty()) {
-    return make_error(Errc::invalid_argument, "mode {} needs a query vector", to_string(options.mode));
+  if (wants_vector && query.vector.empty() && query.text.empty()) {
+    return make_error(Errc::invalid_argument, "mode {} needs a query vector or text", to_string(options.mode));
   }
   if (!options.within.empty()) FRACTAL_TRY(options.within.check());
   return options.filter.check();

@@ -69,7 +69,9 @@ class BatchRun {
     row.memory.updated_at = context_.now;
     row.memory.version = before ? before->memory.version + 1 : 1;
     row.memory.accesses = before ? before->memory.accesses : 0;
-    return write(row, before, keywords, entry.memory.embedding);
+    if (!entry.memory.embedding.empty()) return write(row, before, keywords, entry.memory.embedding, {});
+    FRACTAL_TRY_INTO(const auto vector, vector_of_text(row.memory.payload, before && before->has_vector));
+    return write(row, before, keywords, vector, context_.embedded.identity);
   }
 
   Result<Written> run(const Batch::Restore& entry, const Keywords& keywords) {
@@ -80,7 +82,11 @@ class BatchRun {
     if (row.memory.created_at == Time{}) row.memory.created_at = context_.now;
     if (row.memory.updated_at == Time{}) row.memory.updated_at = row.memory.created_at;
     if (row.memory.version == 0) row.memory.version = 1;
-    return write(row, before, keywords, entry.memory.embedding);
+    if (!entry.embed || !entry.memory.embedding.empty()) {
+      return write(row, before, keywords, entry.memory.embedding, entry.embedder);
+    }
+    FRACTAL_TRY_INTO(const auto vector, vector_of_text(row.memory.payload, before && before->has_vector));
+    return write(row, before, keywords, vector, context_.embedded.identity);
   }
 
   Result<Written> run(const Batch::Update& entry, const Keywords&) {
@@ -158,10 +164,26 @@ class BatchRun {
     return json::check_object(target, what);  // merging may nest deeper than either part
   }
 
-  // A row as a whole: Store and Restore.
+  // The vector that a text gets here. Empty: its texts say nothing, or are not embedded in this space.
+  Result<std::span<const float>> vector_of_text(const std::string& payload, bool replaces) {
+    const PayloadVectors& embedded = context_.embedded;
+    const bool first = space_.vectors == (replaces ? 1u : 0u);
+    if (!embedded.embedder || (!first && space_.embedder.empty())) return std::span<const float>();
+    if (!first && space_.embedder != embedded.identity) {
+      if (context_.text_fields.texts(payload).empty()) return std::span<const float>();
+      return made_by_another(space_);
+    }
+    const auto found = embedded.vectors.find(payload);
+    if (found != embedded.vectors.end()) return std::span<const float>(found->second);
+    context_.embedded.missing.push_back(payload);
+    return std::span<const float>();
+  }
+
+  // A row as a whole: Store and Restore. `embedder`: who made the vector, empty for the caller.
   Result<Written> write(Row& row, const std::optional<Row>& before, const Keywords& keywords,
-                        std::span<const float> vector) {
-    FRACTAL_TRY(fit_dimension(row.memory.coordinate, vector, before && before->has_vector));
+                        std::span<const float> vector, const std::string& embedder) {
+    FRACTAL_TRY(admit(row.memory.coordinate, vector, embedder, before && before->has_vector));
+    if (row.memory.embedding.empty()) row.memory.embedding.assign(vector.begin(), vector.end());
     const std::uint64_t sequence = ++space_.sequence;
     row.id = before ? before->id : first_id(space_.number) | ++space_.last_id;
     row.sequence = sequence;
@@ -180,40 +202,61 @@ class BatchRun {
 
   // A changed row: only what the patch touches.
   Result<Written> rewrite(Row row, const Row& before, const Patch& patch) {
-    std::span<const float> vector;
+    const bool new_payload = patch.payload && row.memory.payload != before.memory.payload;
+    std::optional<std::span<const float>> vector;
     if (patch.embedding) {
       vector = *patch.embedding;
-      FRACTAL_TRY(fit_dimension(row.memory.coordinate, vector, before.has_vector));
-      row.has_vector = !vector.empty();
-      row.memory.embedding = *patch.embedding;
+      FRACTAL_TRY(admit(row.memory.coordinate, *vector, {}, before.has_vector));
+    } else if (new_payload) {
+      FRACTAL_TRY_INTO(vector, vector_of_changed_text(row.memory, before));
+    }
+    if (vector) {
+      row.has_vector = !vector->empty();
+      row.memory.embedding.assign(vector->begin(), vector->end());
     }
     row.sequence = ++space_.sequence;
-    const bool vector_changed = patch.embedding && (row.has_vector || before.has_vector);
+    const bool vector_changed = vector && (row.has_vector || before.has_vector);
     if (vector_changed) row.vector_sequence = row.sequence;
     std::optional<Keywords> keywords;
-    if (patch.payload && row.memory.payload != before.memory.payload) {
+    if (new_payload) {
       keywords = context_.text_fields.keywords(row.memory.payload);
       row.words = keywords->words;
     }
     count(&before, &row);
     FRACTAL_TRY(transaction_.put(
         space_.number, row, {.created = false, .vector = vector_changed, .keywords = keywords ? &*keywords : nullptr}));
-    if (vector_changed) outcome_.vectors.push_back({row.id, row.sequence, vector});
+    if (vector_changed) outcome_.vectors.push_back({row.id, row.sequence, *vector});
     FRACTAL_TRY(audit("update", row.memory.coordinate.to_string(), row.memory.version, row.memory.payload));
     return Written{.id = row.memory.id, .version = row.memory.version, .sequence = row.sequence};
   }
 
-  // The first vector of a space gives it its dimension and metric; the last to go takes them along.
-  Result<void> fit_dimension(const Coordinate& coordinate, std::span<const float> vector, bool replaces) {
+  // Unset: it stays. A vector that an embedder made does not outlive its text, even where that embedder is not here.
+  Result<std::optional<std::span<const float>>> vector_of_changed_text(const Memory& memory, const Row& before) {
+    using Vector = std::optional<std::span<const float>>;
+    const bool callers = before.has_vector && space_.embedder.empty();
+    if (callers) return Vector();
+    if (context_.text_fields.texts(memory.payload) == context_.text_fields.texts(before.memory.payload))
+      return Vector();
+    FRACTAL_TRY_INTO(const auto vector, vector_of_text(memory.payload, before.has_vector));
+    if (!vector.empty()) FRACTAL_TRY(admit(memory.coordinate, vector, context_.embedded.identity, before.has_vector));
+    return Vector(vector);
+  }
+
+  // The first vector of a space gives it its dimension, metric and embedder; the last to go takes them along.
+  Result<void> admit(const Coordinate& coordinate, std::span<const float> vector, const std::string& embedder,
+                     bool replaces) {
     if (vector.empty()) return {};
     const std::uint64_t others = space_.vectors - (replaces ? 1 : 0);
     if (others != 0 && vector.size() != space_.dimension) {
-      return make_error(Errc::invalid_argument, "{}: embedding has {} components, the space has {}",
-                        coordinate.to_string(), vector.size(), space_.dimension);
+      return make_error(Errc::invalid_argument, "{}: embedding has {} components, the space{} has {}",
+                        coordinate.to_string(), vector.size(),
+                        space_.embedder.empty() ? "" : " of \"" + space_.embedder + '"', space_.dimension);
     }
+    if (others != 0 && !embedder.empty() && embedder != space_.embedder) return made_by_another(space_);
     if (others == 0) {
       space_.dimension = static_cast<std::uint32_t>(vector.size());
       space_.metric = context_.options.metric;
+      space_.embedder = embedder;
     }
     return {};
   }
@@ -227,7 +270,10 @@ class BatchRun {
     };
     if (before != nullptr) add(*before, ~std::uint64_t{0});  // minus one
     if (after != nullptr) add(*after, 1);
-    if (space_.vectors == 0) space_.dimension = 0;
+    if (space_.vectors == 0) {
+      space_.dimension = 0;
+      space_.embedder.clear();
+    }
   }
 
   Result<void> remove_row(const Row& row, const std::string& key) {
@@ -326,6 +372,7 @@ Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext
     if (!written) return entries.size() == 1 ? written.error() : within(written.error(), "entry {}", i);
     outcome.applied.written.push_back(*written);
   }
+  if (!context.embedded.missing.empty()) return make_error(Errc::unavailable, "texts changed while they were embedded");
   if (outcome.before / forget_every != space->sequence / forget_every) FRACTAL_TRY(run.forget(Forget::old));
   outcome.after = *space;
   outcome.applied.sequence = space->sequence;

@@ -5,6 +5,7 @@
 
 #include <fractal/backend.h>
 
+#include "src/embedding.h"
 #include "src/keywords.h"
 #include "src/read_log.h"
 
@@ -22,6 +23,8 @@ struct BatchContext {
   // One per entry: the words of a Store or Restore, computed before the transaction began.
   std::span<const Keywords> keywords;
   const ReadLog::Notes& notes;
+  // Filled up by the caller and the batch run again when it ends with `missing` payloads.
+  PayloadVectors& embedded;
 };
 
 struct BatchOutcome {

@@ -100,6 +100,7 @@ void read_space(const Query& query, SpaceRow& space) {
   }
   space.audit_records = query.natural(16);
   space.audit_oldest = query.integer(17);
+  record.embedder = query.bytes(18);
 }
 
 EmbeddingBytes::EmbeddingBytes(std::span<const float> vector)

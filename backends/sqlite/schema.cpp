@@ -6,7 +6,8 @@
 // sfm_settings          one row a setting: tokenizer, text_fields (written by the core), audit_number (the
 //                       last number given in sfm_audit_log).
 // sfm_namespaces        one row a space; AUTOINCREMENT, so a number is never given twice. Counters are
-//                       those of SpaceRecord, plus the number and the least time of its audit records.
+//                       those of SpaceRecord, plus the number and the least time of its audit records;
+//                       embedder (from version 2) is the identity of what made the vectors, '' if the caller did.
 // sfm_memories          one row a memory. id = space << 40 | counter. Keys are Coordinate::key(); uuid has
 //                       16 bytes; times are microseconds; memory_type 0 episodic, 1 semantic; words0..3
 //                       count the words of each keyword column. Natural numbers beyond int64 (a version that
@@ -155,7 +156,11 @@ CREATE TABLE sfm_field_values(
 ) WITHOUT ROWID;
 )sql";
 
-constexpr std::array<Migration, schema_version> steps_to_now{{{version_1}}};
+constexpr const char* version_2 = R"sql(
+ALTER TABLE sfm_namespaces ADD COLUMN embedder TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array<Migration, schema_version> steps_to_now{{{version_1}, {version_2}}};
 
 constexpr std::array required{"sfm_settings",
                               "sfm_namespaces",

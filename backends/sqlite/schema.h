@@ -10,7 +10,7 @@
 namespace fractal::sqlite_backend {
 
 inline constexpr std::int64_t application_id = 0x46724d6d;  // "FrMm"
-inline constexpr std::int64_t schema_version = 1;
+inline constexpr std::int64_t schema_version = 2;
 
 // From version i to version i + 1, the first from an empty file.
 struct Migration {

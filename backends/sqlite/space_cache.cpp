@@ -107,7 +107,7 @@ Result<void> SpaceCache::save() {
     Query query(connection_, Sql::save_space, record.number, record.sequence, record.last_id, record.horizon,
                 record.memories, record.semantic, record.links, record.vectors, record.dimension,
                 static_cast<int>(record.metric), record.words[0], record.words[1], record.words[2], record.words[3],
-                now.audit_records, now.audit_oldest);
+                now.audit_records, now.audit_oldest, TextValue{record.embedder});
     FRACTAL_TRY(query.run());
     entry->saved = now;
   }

@@ -18,7 +18,7 @@
 #define FRACTAL_WHOLE_LINK FRACTAL_LINK ", sequence, metadata, created_at"
 #define FRACTAL_SPACE                                                                                      \
   "number, tenant, namespace, sequence, last_id, horizon, memories, semantic, links, vectors, dimension, " \
-  "metric, words0, words1, words2, words3, audit_records, audit_oldest"
+  "metric, words0, words1, words2, words3, audit_records, audit_oldest, embedder"
 
 namespace fractal::sqlite_backend {
 namespace {
@@ -56,7 +56,7 @@ constexpr void set_spaces(Set set) {
   set(Sql::save_space, "write the space",
       "UPDATE sfm_namespaces SET sequence = ?2, last_id = ?3, horizon = ?4, memories = ?5, semantic = ?6, links = ?7, "
       "vectors = ?8, dimension = ?9, metric = ?10, words0 = ?11, words1 = ?12, words2 = ?13, words3 = ?14, "
-      "audit_records = ?15, audit_oldest = ?16 WHERE number = ?1");
+      "audit_records = ?15, audit_oldest = ?16, embedder = ?17 WHERE number = ?1");
   set(Sql::erase_space_row, "erase the space", "DELETE FROM sfm_namespaces WHERE number = ?1");
 }
 

@@ -41,6 +41,7 @@ struct SpaceRecord {
   std::uint64_t memories = 0, semantic = 0, links = 0, vectors = 0;
   std::uint32_t dimension = 0;  // of every vector; 0 before the first
   Metric metric = Metric::cosine;
+  std::string embedder{};  // identity of the embedder that made the vectors; empty: the caller did, or there are none
   std::array<std::uint64_t, weight_classes> words{};  // total length, for BM25
 
   friend bool operator==(const SpaceRecord&, const SpaceRecord&) = default;

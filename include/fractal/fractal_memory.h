@@ -34,9 +34,11 @@ namespace fractal {
 
 class Storage;
 class VectorIndex;
+class Embedder;
 class Database;  // what the handles on one open file share; not public
 
 FRACTAL_API std::string_view version() noexcept;
+FRACTAL_API std::shared_ptr<Embedder> builtin_embedder();  // fractal/embedder.h
 
 enum class Durability {
   full,    // on the disk when the call returns: one sync a commit (shared by concurrent writers)
@@ -48,7 +50,8 @@ enum class Durability {
 // l2: 1 / (1 + Euclidean distance). Fixed for a space by its first vector.
 enum class Metric : std::uint8_t { cosine, dot, l2 };
 
-// A payload field whose text is searched by words, and how much a word in it counts.
+// A payload field whose text is searched, and its weight: of a word in it, and of its vector in the sum
+// that is the memory's.
 struct TextField {
   std::string path{};  // as in Filter; a text, or an array of texts
   double weight = 1;
@@ -74,10 +77,16 @@ struct Options {
   std::chrono::milliseconds busy_timeout{5000};
   // Payload paths to keep an index for (see create_index). Only ever added to.
   std::vector<std::string> indexed_fields{};
-  // Empty: as the file has it; in a new file text, content, summary, title: 1, context: 0.3.
-  // A payload with none of these fields is searched by all its texts. Other fields than the file has, or
-  // another tokeniser version: open() rebuilds the keywords, in one transaction (about 30,000 memories/s).
+  // Empty: as the file has it; in a new file text, content, summary, title: 1, context: 0.3 ("what was
+  // said just before"). A payload with none of these fields is searched by all its texts. Other fields than
+  // the file has, or another tokeniser version: open() rebuilds the keywords, in one transaction (about
+  // 30,000 memories/s); vectors stay until reembed().
   std::vector<TextField> text_fields{};
+  // Makes the vectors of memories stored without one, and of questions (fractal/embedder.h). Null: no text
+  // is embedded. The first vector of a space decides: one from a text makes it a space of this embedder,
+  // one from the caller makes it the caller's, where texts are not embedded. In a space of another embedder
+  // whatever would embed a text is `unsupported` until reembed(); all the rest works.
+  std::shared_ptr<Embedder> embedder = builtin_embedder();
   bool strict_links = false;    // link() refuses an end that holds no memory
   bool count_accesses = false;  // retrieve() counts in Memory::accesses; written with the next write
   Metric metric = Metric::cosine;
@@ -119,9 +128,10 @@ struct SearchOptions {
   std::size_t top_k = 10;  // hits wanted; exactly min(top_k, matched - offset) come back
   std::size_t offset = 0;  // hits to skip; pages never skip or repeat a hit while nothing is written
   Filter filter{};
-  Coordinate within{};                      // only this coordinate and its subtree; empty: everywhere
-  SearchMode mode = SearchMode::automatic;  // what the query has: both -> hybrid
-  double alpha = 0.6;                       // hybrid: weight of the vector side, 0 to 1
+  Coordinate within{};  // only this coordinate and its subtree; empty: everywhere
+  // What the query has: both -> hybrid. A text gets a vector where the space has an embedder.
+  SearchMode mode = SearchMode::automatic;
+  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.6
   Fusion fusion = Fusion::convex;
   // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
   // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
@@ -265,7 +275,12 @@ struct Stats {
   std::uint64_t index_vectors = 0;  // in the vector index of this process, with dead ones
   std::uint64_t index_bytes = 0;
   std::uint64_t index_applied = 0;  // the sequence that the index has seen
+  std::string embedder{};           // identity of the one that made the vectors; empty: the caller, or none
   std::vector<std::string> indexed_fields{};
+};
+
+struct ReembedReport {
+  std::uint64_t memories = 0, vectors = 0;  // of the space; those that now have a vector
 };
 
 struct Health {
@@ -367,6 +382,7 @@ class FRACTAL_API FractalMemory : public Reads {
   // Creates or replaces the memory at its coordinate (a new vector, none: the old one goes).
   Result<Written> store(Memory memory, WriteOptions options = {}) const;
   Result<Written> store_if_absent(Memory memory) const;  // conflict if there is one
+  // The vector stays unless the text changed and the space has an embedder: then it is made anew.
   Result<Written> update(const Coordinate& coordinate, Patch patch, WriteOptions options = {}) const;
   // With its links, in both directions. False if there was none.
   Result<bool> remove(const Coordinate& coordinate, WriteOptions options = {}) const;
@@ -383,6 +399,12 @@ class FRACTAL_API FractalMemory : public Reads {
 
   // Indexes a payload path for filters, in all spaces: those there are and those to come.
   Result<void> create_index(std::string_view path, const Control& control = {}) const;
+  // Gives every memory of this space a vector of its text by `to` (null: Options::embedder), in place of all
+  // vectors there are, the caller's included. Others read and write meanwhile and see the old vectors until
+  // all change at once; a kill or a stop before that leaves everything as it was. Vectors of removed texts
+  // go. Needs 1 KB of temporary file a memory (256 components). Returns when it is done: call it from a
+  // thread of yours. Afterwards this database embeds the space's texts, and those of new spaces, by `to`.
+  Result<ReembedReport> reembed(std::shared_ptr<Embedder> to = {}, const Control& control = {}) const;
   // Everything of this space is gone from every answer when it returns, and from the file after
   // maintain({.purge = true}). Returns the number of memories.
   Result<std::uint64_t> erase_space() const;

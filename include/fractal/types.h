@@ -174,7 +174,8 @@ class FRACTAL_API Batch {
   struct Link { GraphLink link{}; };
   struct Unlink { Coordinate from{}; Coordinate to{}; std::string type{}; };
   // As Store, but keeps what is given (not 0) of id, times, version and accesses: for import and copies.
-  struct Restore { Memory memory{}; };
+  // `embedder` made the vector; empty: the caller. `embed`: a memory without a vector gets one from its text.
+  struct Restore { Memory memory{}; std::string embedder{}; bool embed = false; };
   // As Link, but keeps created_at.
   struct RestoreLink { GraphLink link{}; };
   // clang-format on
@@ -185,7 +186,7 @@ class FRACTAL_API Batch {
   Batch& remove(Coordinate coordinate, WriteOptions options = {});
   Batch& link(GraphLink link);
   Batch& unlink(Coordinate from, Coordinate to, std::string type = "related");
-  Batch& restore(Memory memory);
+  Batch& restore(Memory memory, std::string embedder = {}, bool embed = false);
   Batch& restore_link(GraphLink link);
 
   const std::vector<Entry>& entries() const noexcept { return entries_; }

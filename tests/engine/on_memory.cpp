@@ -2,7 +2,7 @@
 
 namespace fractal {
 
-Options fresh_options() { return {.path = ":memory:"}; }
+Options fresh_options() { return {.path = ":memory:", .embedder = nullptr}; }
 bool durable_storage() { return false; }
 
 }  // namespace fractal

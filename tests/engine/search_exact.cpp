@@ -134,10 +134,10 @@ TEST_CASE("within: a subtree alone, together with a filter too") {
   const std::string text = "w1 w2 w3";
   for (double top = 0; top < 6; ++top) {
     const auto passes = [&](const Item& item) { return item.at[0] == top && item.year >= 2010; };
-    const SearchOptions options{.top_k = 20, .filter = Filter::ge("year", 2010), .within = {top}};
+    const SearchOptions options{.top_k = 20, .filter = Filter::ge("year", 2010), .within = {top}, .alpha = 0.6};
     check_hits(corpus, corpus.by_vector(query, passes), memory.search(query, options).value(), options);
     check_hits(corpus, corpus.by_keyword({"w1", "w2", "w3"}, passes), memory.search(text, options).value(), options);
-    check_hits(corpus, corpus.convex(query, {"w1", "w2", "w3"}, options.alpha, passes),
+    check_hits(corpus, corpus.convex(query, {"w1", "w2", "w3"}, *options.alpha, passes),
                memory.search({.text = text, .vector = query}, options).value(), options);
   }
 }

@@ -90,6 +90,7 @@ Memory numbered_memory(int number) {
 }
 
 Options standing_clock(Options options) {
+  options.embedder = nullptr;
   options.clock = [] { return Time(std::chrono::microseconds(1'700'000'000'000'000)); };
   return options;
 }
