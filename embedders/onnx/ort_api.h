@@ -33,8 +33,7 @@ using Gap = void (*)();
 
 // A status is null when all went well.
 struct OrtApi {
-  OrtStatus* (*CreateStatus)(int code, const char* words);
-  Gap gap_1;
+  Gap gap_0[2];
   const char* (*GetErrorMessage)(const OrtStatus*);
   OrtStatus* (*CreateEnv)(int log_level, const char* log_name, OrtEnv** out);
   Gap gap_4[2];

@@ -14,11 +14,11 @@ namespace fractal {
 struct OnnxEmbedderOptions {
   // Takes input_ids and attention_mask, and token_type_ids if it likes, [texts, tokens] of int64; gives [texts, tokens,
   // dimension] of float32, whose mean over a text's tokens, brought to length 1, is the text's vector: all-MiniLM,
-  // multi-qa-MiniLM, GTE, E5 and their like. The identity is "onnx:<file name>" (95 bytes, no blanks), with the file's
+  // multi-qa-MiniLM, GTE and their like. The identity is "onnx:<file name>" (95 bytes, no blanks), with the file's
   // SHA-256.
   std::string model{};
   std::string vocabulary{};  // the vocab.txt of an uncased WordPiece tokenizer: one token a line
-  std::string library{};     // libonnxruntime.so.*, 1.2 or later; empty: the usual names, where the loader finds them
+  std::string library{};  // libonnxruntime.so of any release 1.x; empty: the usual names, where the loader finds them
 
   std::size_t threads = 1;  // within one run; 0: as many as there are cores
   // Texts of one run. With 1 a text's vector cannot depend on the texts beside it, whatever the model; more are
