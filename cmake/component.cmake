@@ -16,6 +16,7 @@ function(fractal_component name)
     OUTPUT_NAME fractal_memory_${name}
     VERSION ${PROJECT_VERSION}
     SOVERSION ${fractal_soversion}
+    INSTALL_RPATH "$ORIGIN"  # the core lies beside it
     POSITION_INDEPENDENT_CODE ON
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
