@@ -1,6 +1,5 @@
-// A household robot in conversation. It stores each turn with what was said just before, links an answer to its
-// question, forgets what was true only for a while, and recalls by meaning: the questions share few words with the
-// answers. No model is needed: the library brings an embedder.
+// A household robot in conversation: it stores each turn with what was said just before, links an answer to its
+// question, forgets what was true only for a while, and recalls by meaning. No model: the embedder is built in.
 #include <fractal/format.h>
 #include <fractal/fractal_memory.h>
 
@@ -23,8 +22,7 @@ struct Turn {
 };
 
 const std::vector<Turn> conversation = {
-    {"Ada", "Good morning! Did you sleep well in your charging station?"},
-    {"robot", "My battery is full. What can I do for you today?", 0min, true},
+    {"robot", "My battery is full. What can I do for you today?"},
     {"Ada", "My sister Grace visits on Sunday. She is allergic to nuts."},
     {"robot", "Shall I buy something for the dinner?"},
     {"Ada", "Yes: salmon, potatoes and a lemon cake from the bakery.", 0min, true},
@@ -52,15 +50,17 @@ void listen(const fractal::FractalMemory& memory) {
   }
 }
 
-// Whether the best memory for the question is that turn.
-bool recall(const fractal::FractalMemory& memory, const char* question, std::size_t expected) {
+// Whether that turn is among the two that come to mind.
+bool recall(const fractal::FractalMemory& memory, const char* question, double turn) {
   const auto found = memory.search(question, {.top_k = 2}).value();
-  fmt::print("\n{}  {}  ({})\n", fractal::to_string(now).substr(11, 5), question, found.mode);
+  fmt::print("\n{}  {}\n", fractal::to_string(now).substr(11, 5), question);
+  bool there = false;
   for (const auto& hit : found.hits) {
-    const Turn& turn = conversation[static_cast<std::size_t>(hit.memory.coordinate[1])];
-    fmt::print("  {:>5.2f}  {}: {}\n", hit.score, turn.speaker, turn.text);
+    const Turn& said = conversation[static_cast<std::size_t>(hit.memory.coordinate[1])];
+    fmt::print("  {:>5.2f}  {}: {}\n", hit.score, said.speaker, said.text);
+    there = there || hit.memory.coordinate[1] == turn;
   }
-  return !found.hits.empty() && found.hits[0].memory.coordinate == at(expected);
+  return there;
 }
 
 }  // namespace
@@ -68,17 +68,14 @@ bool recall(const fractal::FractalMemory& memory, const char* question, std::siz
 int main() try {
   auto memory = fractal::FractalMemory::open({.clock = [] { return now; }}).value();
   listen(memory);
-  fmt::print("heard {} turns\n", memory.within({1}).value().memories.size());
-
-  bool right = recall(memory, "Is it slippery anywhere?", 5);
+  bool right = recall(memory, "Is it slippery anywhere?", 4);
   now += 1h;  // the floor is dry
-  right = !recall(memory, "Is the kitchen floor wet?", 5) && right;
-  right = recall(memory, "Who is coming at the weekend?", 2) && right;
-  right = recall(memory, "Which food shall I buy?", 4) && right;
-  right = recall(memory, "How does the animal get to the doctor?", 7) && right;
-
-  const auto question = memory.neighbors(at(7), {.type = "answers"}).value();
-  for (const auto& next : question) fmt::print("  which answers {}\n", next.link.to);
+  right = !recall(memory, "Is the kitchen floor wet?", 4) && right;
+  right = recall(memory, "Who is coming at the weekend?", 1) && right;
+  right = recall(memory, "Which food shall I buy?", 3) && right;
+  right = recall(memory, "How does the animal get to the doctor?", 6) && right;
+  const auto question = memory.neighbors(at(6), {.type = "answers"}).value();
+  for (const auto& next : question) fmt::print("         which answers {}\n", next.link.to);
   const auto kept = memory.maintain().value();  // takes the expired one off the disk
   fmt::print("\nForgotten for good: {} of {}\n", kept.expired_removed, conversation.size());
   return right && question.size() == 1 && kept.expired_removed == 1 ? 0 : 1;

@@ -322,19 +322,42 @@ TEST_CASE("migrations run in one transaction and once") {
   const Folder folder;
   const std::string path = folder.file("a.db");
   make_database(path);
-  const Migration first = sqlite_backend::migrations().front();
+  const auto now = sqlite_backend::migrations();
+  const auto version = static_cast<std::int64_t>(now.size());
+  const auto and_then = [&](const char* sql) {
+    std::vector<Migration> steps(now.begin(), now.end());
+    steps.push_back(Migration{sql});
+    return steps;
+  };
   {
     const auto connection = raw(path);
-    const std::array broken{first, Migration{"CREATE TABLE sfm_new(x); CREATE TABLE sfm_new(x)"}};
+    const auto broken = and_then("CREATE TABLE sfm_new(x); CREATE TABLE sfm_new(x)");
     CHECK_FALSE(sqlite_backend::migrate(*connection, broken).has_value());
-    CHECK(connection->integer("PRAGMA user_version", "test").value() == 1);
+    CHECK(connection->integer("PRAGMA user_version", "test").value() == version);
     CHECK_FALSE(connection->integer("SELECT 1 FROM sqlite_schema WHERE name = 'sfm_new'", "test").value());
-    const std::array good{first, Migration{"CREATE TABLE sfm_new(x)"}};
+    const auto good = and_then("CREATE TABLE sfm_new(x)");
     sqlite_backend::migrate(*connection, good).value();
     sqlite_backend::migrate(*connection, good).value();
-    CHECK(connection->integer("PRAGMA user_version", "test").value() == 2);
+    CHECK(connection->integer("PRAGMA user_version", "test").value() == version + 1);
   }
   CHECK(fails_with(options_for(path), Errc::unsupported, "newer"));
+}
+
+TEST_CASE("a file of schema version 1 is brought up to date when it is opened for writing") {
+  const Folder folder;
+  const std::string path = folder.file("a.db");
+  {
+    const auto connection = raw(path);
+    sqlite_backend::migrate(*connection, sqlite_backend::migrations().first(1)).value();
+    connection->execute("INSERT INTO sfm_namespaces(tenant, namespace) VALUES ('old', 'space')", "test").value();
+  }
+  Options reading = options_for(path);
+  reading.read_only = true;
+  CHECK(fails_with(reading, Errc::unsupported, "version 1"));
+  const auto storage = open_storage(path);
+  const auto view = storage->read({.tenant = "old", .name = "space"}).value();
+  CHECK(view->space().number == 1);
+  CHECK(view->space().embedder.empty());
 }
 
 TEST_CASE("a step that throws is undone alone") {

@@ -48,7 +48,7 @@ struct Corpus {
 // from 1 in the order of the corpus; so are the roots. Throws if parents form a circle.
 void place(Corpus& corpus);
 
-// The payload and the other fields of a concept as the demo stores them, without embedding.
+// A concept as the demo stores it.
 fractal::Memory to_memory(const Corpus& corpus, const Concept& item);
 
 #endif

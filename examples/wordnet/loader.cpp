@@ -39,15 +39,10 @@ class Batches {
   fractal::Batch batch_;
 };
 
-void store_concepts(const fractal::FractalMemory& memory, const Corpus& corpus, const Embed& embed,
-                    const Report& report) {
+void store_concepts(const fractal::FractalMemory& memory, const Corpus& corpus, const Report& report) {
   Progress progress(report, "memories", corpus.concepts.size());
   Batches batches(memory, progress);
-  for (const auto& item : corpus.concepts) {
-    auto stored = to_memory(corpus, item);
-    stored.embedding = embed(item);
-    batches.next().store(std::move(stored));
-  }
+  for (const auto& item : corpus.concepts) batches.next().store(to_memory(corpus, item));
   batches.flush();
   progress.finish();
 }
@@ -70,12 +65,12 @@ void store_links(const fractal::FractalMemory& memory, const Corpus& corpus, con
 
 }  // namespace
 
-void load(const fractal::FractalMemory& memory, const Corpus& corpus, const Embed& embed, const Report& report) {
+void load(const fractal::FractalMemory& memory, const Corpus& corpus, const Report& report) {
   if (whole(memory, corpus)) {
     report.line("The file holds the whole corpus already.");
     return;
   }
-  store_concepts(memory, corpus, embed, report);
+  store_concepts(memory, corpus, report);
   store_links(memory, corpus, report);
   if (!whole(memory, corpus)) {
     const auto stats = memory.stats().value();

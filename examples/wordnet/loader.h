@@ -7,14 +7,9 @@
 
 #include <fractal/fractal_memory.h>
 
-#include <functional>
-#include <vector>
-
-// Returns an empty vector for a concept that has none.
-using Embed = std::function<std::vector<float>(const Concept&)>;
-
-// Stores every concept, then every link, in batches of 1,000: each batch is one durable commit. A memory
-// that holds the whole corpus already is left as it is; an interrupted load starts again.
-void load(const fractal::FractalMemory& memory, const Corpus& corpus, const Embed& embed, const Report& report);
+// Stores every concept, then every link, in batches of 1,000: each batch is one durable commit. The library makes the
+// vectors from the texts. A memory that holds the whole corpus already is left as it is; an interrupted load starts
+// again.
+void load(const fractal::FractalMemory& memory, const Corpus& corpus, const Report& report);
 
 #endif

@@ -1,19 +1,16 @@
 // A memory at work on real data: the nouns of WordNet in one file, searched and walked.
 // Invariant: the demo ends with 0 only if everything was loaded and every answer was checked; files of its
 // own making are gone at the end, files that --db names stay.
-#include "../trigrams.h"
 #include "loader.h"
 #include "readers.h"
 #include "report.h"
 #include "tour.h"
-#include "vectors.h"
 
 #include <fractal/format.h>
 
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -85,28 +82,15 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-// A corpus with its vectors and the questions to ask.
+// A corpus and the questions to ask of it.
 struct Material {
   Corpus corpus;
-  Embed embed;
-  std::string vectors;
   const Questions* questions = nullptr;
 };
 
-Material wordnet(const fs::path& data) {
-  auto vectors = std::make_shared<VectorFile>(fs::path(FRACTAL_DEMO_FILES) / "vectors.bin");
-  return {read_wordnet(data), [vectors](const Concept& item) { return vectors->at(item.key); },
-          fmt::format("{} of them have a vector, made from the gloss by a sentence encoder (all-MiniLM-L6-v2)",
-                      grouped(vectors->size())),
-          &wordnet_questions};
-}
+Material wordnet(const fs::path& data) { return {read_wordnet(data), &wordnet_questions}; }
 
-Material small() {
-  return {read_outline(fs::path(FRACTAL_DEMO_FILES) / "small_corpus.txt"),
-          [](const Concept& item) { return trigram_vector(item.title() + ": " + item.text); },
-          "all have a vector of hashed character trigrams: near means similar spelling, not similar meaning",
-          &outline_questions};
-}
+Material small() { return {read_outline(fs::path(FRACTAL_DEMO_FILES) / "small_corpus.txt"), &outline_questions}; }
 
 Material choose(const Arguments& arguments) {
   if (arguments.small) return small();
@@ -124,22 +108,22 @@ void run(const Arguments& arguments) {
   const auto material = choose(arguments);
   report.title(fmt::format("FractalMemory {} with {}", fractal::version(), material.corpus.name));
   report.took(fmt::format("{} concepts read", grouped(material.corpus.concepts.size())), reading);
-  report.line(material.vectors);
 
   std::optional<TemporaryFolder> temporary;
   if (!arguments.database) temporary.emplace();
   const auto file = arguments.database.value_or(temporary ? temporary->path() / "demo.db" : fs::path());
-  auto dot = file;
-  dot.replace_extension(".dot");
+  auto picture = file;
+  picture.replace_extension(".dot");
 
-  report.heading("Load: each batch of 1,000 is one commit, on the disk before the next begins");
+  report.heading(
+      "Load: texts alone. Each batch of 1,000 is embedded and committed, on the disk before the next begins");
   const auto memory = fractal::FractalMemory::open(
                           {.path = file.string(), .durability = fractal::Durability::full, .indexed_fields = {"topic"}})
                           .value();
-  load(memory, material.corpus, material.embed, report);
-  tour(memory, material.corpus, *material.questions, report, dot);
+  load(memory, material.corpus, report);
+  tour(memory, material.corpus, *material.questions, report, picture);
   if (arguments.database)
-    fmt::print("\nKept: {} and {}\n", file.string(), dot.string());
+    fmt::print("\nKept: {} and the picture beside it\n", file.string());
   else
     fmt::print("\nThe files are gone again; --db FILE keeps the memory and the picture.\n");
 }

@@ -4,46 +4,54 @@
 
 #include <fractal/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 const Questions wordnet_questions = {
-    .keywords = "where is food stored at low temperatures?",
-    .like = "guitar",
-    .hybrid = "drink made from leaves",
-    .hybrid_like = "coffee",
+    .by_words = {"where is food stored at low temperatures?", "refrigerator"},
+    .by_meaning = {{"a device for keeping food cold", "refrigerator"},
+                   {"fear of being shut in", "claustrophobia"},
+                   {"somebody who looks after sick animals", "veterinarian"}},
     .subtree = "musical instrument",
-    .in_subtree = "strings played with a bow",
+    .in_subtree = {"strings played with a bow", "violin"},
     .topic = "person",
-    .topic_like = "music",
+    .of_topic = {"someone who makes bread", "baker"},
     .around = "guitar",
     .from = "dog",
     .to = "guitar",
-    .picture = "guitar",
 };
 
 const Questions outline_questions = {
-    .keywords = "a device for keeping food cold",
-    .like = "bird seed",
-    .hybrid = "who is afraid of the dog?",
-    .hybrid_like = "bruno",
+    .by_words = {"a device for keeping food cold", "refrigerator"},
+    .by_meaning = {{"where do the clothes get clean?", "washing machine"},
+                   {"a place to sleep for two kids", "bunk bed"}},
     .subtree = "thing",
-    .in_subtree = "strings played with a bow",
+    .in_subtree = {"strings played with a bow", "violin"},
     .topic = "being",
-    .topic_like = "violin",
+    .of_topic = {"who brings the letters?", "postman"},
     .around = "guitar",
     .from = "bruno",
     .to = "guitar",
-    .picture = "instrument",
 };
 
 namespace {
 
 void require(bool right, std::string_view what) {
   if (!right) throw std::runtime_error(fmt::format("wrong answer: {}", what));
+}
+
+// False if Graphviz is not there.
+bool draw(const std::filesystem::path& dot, const std::filesystem::path& svg) {
+  if (std::system("command -v dot >/dev/null 2>&1") != 0) return false;
+  const std::string command = fmt::format("dot -Tsvg -o '{}' '{}'", svg.string(), dot.string());
+  require(dot.string().find('\'') == std::string::npos && std::system(command.c_str()) == 0, "dot draws no picture");
+  return true;
 }
 
 std::string arrow(std::string_view type, bool forward) {
@@ -56,8 +64,7 @@ class Guide {
       : memory_(memory), corpus_(corpus), questions_(questions), report_(report) {}
 
   void by_words() const;
-  void by_vector() const;
-  void by_both() const;
+  void by_meaning() const;
   void in_subtree() const;
   void by_topic() const;
   void broadest() const;
@@ -67,84 +74,63 @@ class Guide {
   void condition() const;
 
  private:
-  fractal::Memory recall(const std::string& word) const {
-    return memory_.retrieve(corpus_.find(word).coordinate).value();
-  }
+  fractal::SearchResult ask(const Asked& asked, const fractal::SearchOptions& options) const;
   std::string title_at(const fractal::Coordinate& coordinate) const {
     return field(memory_.retrieve(coordinate).value(), "title");
   }
-  std::vector<float> vector_of(const std::string& word) const {
-    auto vector = recall(word).embedding;
-    require(!vector.empty(), fmt::format("\"{}\" has no vector", word));
-    return vector;
-  }
-
   const fractal::FractalMemory& memory_;
   const Corpus& corpus_;
   const Questions& questions_;
   Report& report_;
 };
 
+// Searches, shows the hits, and looks for the answer among them.
+fractal::SearchResult Guide::ask(const Asked& asked, const fractal::SearchOptions& options) const {
+  const Stopwatch watch;
+  auto found = memory_.search(asked.question, options).value();
+  report_.hits(found, watch);
+  const bool there = std::any_of(found.hits.begin(), found.hits.end(), [&](const fractal::Hit& hit) {
+    return field(hit.memory, "title").find(asked.answer) != std::string::npos;
+  });
+  require(there, fmt::format("\"{}\" does not find \"{}\"", asked.question, asked.answer));
+  return found;
+}
+
 void Guide::by_words() const {
-  report_.heading(fmt::format("Search by words: \"{}\"", questions_.keywords));
-  const Stopwatch watch;
-  const auto found = memory_.search(questions_.keywords, {.top_k = 5}).value();
-  report_.hits(found, watch);
-  require(found.hits.size() == 5, "fewer hits by words than asked for");
+  report_.heading(fmt::format("By words alone: \"{}\"", questions_.by_words.question));
+  ask(questions_.by_words, {.top_k = 5, .mode = fractal::SearchMode::keyword});
 }
 
-void Guide::by_vector() const {
-  report_.heading(fmt::format("Search by vector: what is near \"{}\"?", questions_.like));
-  const auto start = recall(questions_.like);
-  const auto vector = vector_of(questions_.like);
-  const Stopwatch watch;
-  const auto found = memory_.search(vector, {.top_k = 6}).value();
-  report_.hits(found, watch);
-  require(found.exact && found.hits.at(0).memory.coordinate == start.coordinate,
-          "a memory is not the nearest to itself");
-}
-
-void Guide::by_both() const {
-  report_.heading(
-      fmt::format("Both at once: words \"{}\", vector of \"{}\"", questions_.hybrid, questions_.hybrid_like));
-  const auto vector = vector_of(questions_.hybrid_like);
-  const Stopwatch watch;
-  const auto found =
-      memory_.search({.text = questions_.hybrid, .vector = vector}, {.top_k = 5, .alpha = 0.4, .explain = true})
-          .value();
-  report_.hits(found, watch);
-  double sum = 0;
-  std::string parts;
-  for (const auto& part : found.hits.at(0).explain) {
-    sum += part.contribution;
-    parts +=
-        fmt::format("{}{} {:.3f} gives {:.3f}", parts.empty() ? "" : ", ", part.name, part.value, part.contribution);
+void Guide::by_meaning() const {
+  for (const Asked& asked : questions_.by_meaning) {
+    report_.heading(fmt::format("By meaning and words: \"{}\"", asked.question));
+    const auto found = ask(asked, {.top_k = 5, .explain = true});
+    double sum = 0;
+    std::string parts;
+    for (const auto& part : found.hits.at(0).explain) {
+      sum += part.contribution;
+      parts +=
+          fmt::format("{}{} {:.3f} gives {:.3f}", parts.empty() ? "" : ", ", part.name, part.value, part.contribution);
+    }
+    report_.line(fmt::format("the first score: {}", parts));
+    require(std::abs(sum - found.hits[0].score) < 1e-9, "the parts of a score do not add up to it");
   }
-  report_.line(fmt::format("the first score: {}", parts));
-  require(std::abs(sum - found.hits[0].score) < 1e-9, "the parts of a score do not add up to it");
 }
 
 void Guide::in_subtree() const {
   const auto& root = corpus_.find(questions_.subtree);
-  report_.heading(fmt::format("Below one concept: \"{}\" among {} kinds of \"{}\"", questions_.in_subtree, root.below,
-                              questions_.subtree));
+  report_.heading(fmt::format("Below one concept: \"{}\" among {} kinds of \"{}\"", questions_.in_subtree.question,
+                              root.below, questions_.subtree));
   report_.line(fmt::format("the subtree of {}", root.coordinate));
-  const Stopwatch watch;
-  const auto found = memory_.search(questions_.in_subtree, {.top_k = 5, .within = root.coordinate}).value();
-  report_.hits(found, watch);
-  require(!found.hits.empty(), "nothing found below the concept");
+  const auto found = ask(questions_.in_subtree, {.top_k = 5, .within = root.coordinate});
   for (const auto& hit : found.hits)
     require(hit.memory.coordinate.within(root.coordinate), "a hit outside the subtree");
 }
 
 void Guide::by_topic() const {
-  report_.heading(fmt::format("Filtered: near \"{}\", where topic is \"{}\"", questions_.topic_like, questions_.topic));
-  const auto vector = vector_of(questions_.topic_like);
-  const Stopwatch watch;
-  const auto found =
-      memory_.search(vector, {.top_k = 5, .filter = fractal::Filter::eq("topic", questions_.topic)}).value();
-  report_.hits(found, watch);
-  require(!found.hits.empty(), "nothing found with the filter");
+  report_.heading(
+      fmt::format("Filtered: \"{}\", where topic is \"{}\"", questions_.of_topic.question, questions_.topic));
+  const auto found = ask(questions_.of_topic, {.top_k = 5, .filter = fractal::Filter::eq("topic", questions_.topic)});
   for (const auto& hit : found.hits)
     require(field(hit.memory, "topic") == questions_.topic, "a hit that the filter forbids");
 }
@@ -202,21 +188,33 @@ void Guide::way() const {
   require(here == goal.coordinate, "the way does not end where it should");
 }
 
+// What lies within two links, copied into a small memory of its own, which draws itself.
 void Guide::picture(const std::filesystem::path& dot) const {
-  report_.heading(fmt::format("A picture of \"{}\" and what lies below it", questions_.picture));
-  const auto& root = corpus_.find(questions_.picture);
-  std::ostringstream text;
-  const Stopwatch watch;
-  memory_.export_graph(text, fractal::GraphFormat::dot, {.within = root.coordinate}).value();
-  report_.took(fmt::format("exported {} concepts", root.below + 1), watch);
+  report_.heading(fmt::format("A picture of what is around \"{}\"", questions_.around));
+  const auto& start = corpus_.find(questions_.around);
+  const auto drawn = fractal::FractalMemory::open({.embedder = nullptr}).value();
+  const auto copy = [&](const fractal::Coordinate& coordinate) {
+    auto item = memory_.retrieve(coordinate).value();
+    item.embedding.clear();
+    drawn.store(std::move(item)).value();
+  };
+  copy(start.coordinate);
+  const auto reached =
+      memory_.neighbors(start.coordinate, {.hops = 2, .direction = fractal::Direction::both, .limit = 40}).value();
+  for (const auto& next : reached) {
+    copy(next.coordinate);
+    drawn.link(next.link).value();
+  }
   std::ofstream out(dot, std::ios::binary);
-  out << text.str() << std::flush;
+  drawn.export_graph(out, fractal::GraphFormat::dot).value();
+  out.close();
   if (!out) throw std::runtime_error(fmt::format("{}: cannot be written", dot.string()));
-  std::istringstream lines(text.str());
-  std::size_t shown = 0;
-  for (std::string line; std::getline(lines, line) && shown < 6; ++shown) { report_.line(cut(line, 96)); }
-  report_.line("...");
-  require(shown > 1, "the picture is empty");
+  auto svg = dot;
+  svg.replace_extension(".svg");
+  const bool made = draw(dot, svg);
+  report_.line(fmt::format("{} concepts and {} links as DOT{}", reached.size() + 1, reached.size(),
+                           made ? fmt::format(", and as SVG of {} bytes", std::filesystem::file_size(svg))
+                                : "; Graphviz, which would make an SVG of it, is not installed"));
 }
 
 void Guide::condition() const {
@@ -226,6 +224,7 @@ void Guide::condition() const {
   report_.entry("memories", grouped(stats.memories));
   report_.entry("links", grouped(stats.links));
   report_.entry("vectors", fmt::format("{} of {} components", grouped(stats.vectors), stats.dimension));
+  report_.entry("made by", stats.embedder);
   report_.entry("changes so far", grouped(stats.sequence));
   report_.entry("fields with an index", fmt::format("{}", fmt::join(stats.indexed_fields, ", ")));
   if (report_.measures()) {
@@ -250,8 +249,7 @@ void tour(const fractal::FractalMemory& memory, const Corpus& corpus, const Ques
           const std::filesystem::path& dot) {
   const Guide guide(memory, corpus, questions, report);
   guide.by_words();
-  guide.by_vector();
-  guide.by_both();
+  guide.by_meaning();
   guide.in_subtree();
   guide.by_topic();
   guide.broadest();

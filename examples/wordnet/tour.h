@@ -9,25 +9,30 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
+
+// A question, and a word of a memory that must be among the best five answers.
+struct Asked {
+  std::string question;
+  std::string answer;
+};
 
 // What to ask of a corpus: words that it has, and questions about them.
 struct Questions {
-  std::string keywords;  // searched by words
-  std::string like;      // searched by its vector
-  std::string hybrid;    // words, together with the vector of hybrid_like
-  std::string hybrid_like;
+  Asked by_words;
+  std::vector<Asked> by_meaning;
   std::string subtree;  // searched below this concept only
-  std::string in_subtree;
+  Asked in_subtree;
   std::string topic;  // searched where payload field "topic" is this
-  std::string topic_like;
-  std::string around;    // walked from
+  Asked of_topic;
+  std::string around;    // walked from, and drawn
   std::string from, to;  // a way between them
-  std::string picture;   // drawn with its subtree
 };
 extern const Questions wordnet_questions;
 extern const Questions outline_questions;
 
-// Asks everything, prints the answers, writes the picture to `dot`. Throws if an answer cannot be right.
+// Asks everything, prints the answers, writes the picture to `dot`, and as SVG beside it if Graphviz is there. Throws
+// if an answer is not right.
 void tour(const fractal::FractalMemory& memory, const Corpus& corpus, const Questions& questions, Report& report,
           const std::filesystem::path& dot);
 

@@ -17,7 +17,7 @@ constexpr std::uint64_t compare_everything_every = 5'000;
 void run(const char* name, Options options) {
   const std::uint64_t seed = testing::announced_seed(name);
   const std::uint64_t operations =
-      testing::number_from_environment("FRACTAL_MODEL_OPERATIONS", operations_by_default) / 3;
+      testing::number_from_environment("FRACTAL_MODEL_OPERATIONS", operations_by_default) / 4;
   World world(name, seed, std::move(options));
   for (std::uint64_t i = 1; i <= operations; ++i) {
     const bool same = world.step() && (i % compare_everything_every != 0 || world.compare_all());
@@ -36,6 +36,7 @@ void run(const char* name, Options options) {
 TEST_CASE("cosine, counted reads, a short history") {
   Options options;
   options.durability = Durability::off;
+  options.embedder = nullptr;
   options.count_accesses = true;
   options.audit = {.writes = true, .reads = true, .payloads = true, .keep_records = 300};
   options.change_history = 100;
@@ -45,6 +46,7 @@ TEST_CASE("cosine, counted reads, a short history") {
 TEST_CASE("Euclidean distance, strict links, indexed fields") {
   Options options;
   options.durability = Durability::off;
+  options.embedder = nullptr;
   options.metric = Metric::l2;
   options.strict_links = true;
   options.indexed_fields = {"year", "tag", "user.name"};
@@ -55,10 +57,18 @@ TEST_CASE("Euclidean distance, strict links, indexed fields") {
 TEST_CASE("dot product, weighted text fields, no audit") {
   Options options;
   options.durability = Durability::normal;
+  options.embedder = nullptr;
   options.metric = Metric::dot;
   options.text_fields = {{"text", 1}, {"title", 3}, {"context", 0.3}, {"note", 0.3}};
   options.audit.writes = false;
   run("dot", std::move(options));
+}
+
+TEST_CASE("cosine, texts embedded by the built-in table, a caller's vectors among them") {
+  Options options;
+  options.durability = Durability::off;
+  REQUIRE(options.embedder != nullptr);
+  run("embedded", std::move(options));
 }
 
 }  // namespace
