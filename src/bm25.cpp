@@ -44,7 +44,8 @@ Bm25Scores bm25(const Postings& postings, std::size_t terms, const SpaceRecord& 
     // Never negative, even if the counter of a damaged file is too small.
     const auto frequency = static_cast<double>(documents[term]);
     idf[term] = inverse_document_frequency(std::max(static_cast<double>(space.memories), frequency), frequency);
-    if (documents[term] > 0) result.bound += idf[term] * (k1 + 1);
+    // A word that no memory has counts too: who has only the other words of a question answers it in part.
+    result.bound += idf[term] * (k1 + 1);
   }
 
   const double memories = std::max(static_cast<double>(space.memories), static_cast<double>(rows));

@@ -18,7 +18,7 @@ struct Bm25Scores {
   };
   std::vector<Entry> entries;       // as Postings::entries, in their order
   std::vector<double> term_scores;  // entries.size() rows of terms
-  double bound = 0;                 // no memory can score more: sum over terms of idf * (k1 + 1)
+  double bound = 0;                 // no memory can score more: sum over all terms, found or not, of idf * (k1 + 1)
 };
 
 // k1 = 1.2, b = 0.75, idf = ln(1 + (N - df + 0.5) / (df + 0.5)).

@@ -129,9 +129,7 @@ std::vector<Scored> Corpus::by_keyword(const std::vector<std::string>& terms, co
 double Corpus::bound(const std::vector<std::string>& terms) const {
   double sum = 0;
   for (const std::string& term : std::set<std::string>(terms.begin(), terms.end())) {
-    const bool there =
-        std::any_of(items_.begin(), items_.end(), [&](const auto& item) { return frequency(item.second, term) > 0; });
-    if (there) sum += idf(term) * 2.2;
+    sum += idf(term) * 2.2;
   }
   return sum;
 }
