@@ -21,6 +21,7 @@ struct Asked {
 struct Questions {
   Asked by_words;
   std::vector<Asked> by_meaning;
+  Asked by_both;
   std::string subtree;  // searched below this concept only
   Asked in_subtree;
   std::string topic;  // searched where payload field "topic" is this

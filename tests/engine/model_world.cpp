@@ -358,8 +358,8 @@ bool World::search() {
   if (random_.one_in(100)) vector.push_back(1);
   note(fmt::format(
       "search \"{}\" vector {} mode {} fusion {} top_k {} offset {} alpha {} diversity {} within {} filter {}", text,
-      vector.size(), options.mode, static_cast<int>(options.fusion), options.top_k, options.offset, options.alpha,
-      options.diversity, options.within, options.filter));
+      vector.size(), options.mode, static_cast<int>(options.fusion), options.top_k, options.offset,
+      options.alpha.value_or(-1), options.diversity, options.within, options.filter));
   const Query query{.text = text, .vector = vector};
   const auto file = at.file->search(query, options), memory = at.memory->search(query, options);
   if (file) hits_ += file->hits.size();
