@@ -27,12 +27,16 @@ bool is_log(const IoEvent& event) {
 struct Tally {
   std::size_t writes = 0, syncs = 0;
   bool synced_last = false;  // no write to the log since its last sync
+  bool moved = false;        // the log was moved into the file, as happens once in 1,000 pages
 };
 
 Tally tally_of(const std::vector<IoEvent>& events) {
   Tally tally;
   for (const IoEvent& event : events) {
-    if (!is_log(event)) continue;
+    if (!is_log(event)) {
+      tally.moved = tally.moved || (event.kind == Io::write && event.file.ends_with("watched.db"));
+      continue;
+    }
     if (event.kind == Io::write) ++tally.writes;
     if (event.kind == Io::sync) ++tally.syncs;
     tally.synced_last = event.kind == Io::sync;
@@ -125,9 +129,15 @@ TEST_CASE("full: commits shared by 16 writers have one sync each, and no write r
   CHECK(failed == 0);
   CHECK(early == 0);
   const auto commits = watched.storage->take();
+  std::size_t new_logs = 0;  // that may begin at a later commit, once no reader needs the old one
   for (const Tally& commit : commits) {
     CHECK(commit.writes > 0);
-    CHECK(commit.syncs == 1);
+    CHECK(commit.syncs >= 1);
+    // Moving the log syncs it once more, and so does the header of the log that is begun after that.
+    const std::size_t ordinary = commit.moved ? 2 : 1;
+    CHECK(commit.syncs <= ordinary + new_logs);
+    if (commit.syncs > ordinary) new_logs = 0;
+    if (commit.moved) new_logs = 1;
     CHECK(commit.synced_last);
   }
   CHECK(watched.storage->steps() >= writers * writes_each);
