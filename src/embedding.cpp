@@ -15,24 +15,6 @@ namespace {
 
 constexpr std::size_t texts_per_call = 256;
 
-Result<void> check_vectors(const EmbedderIdentity& identity, std::size_t texts,
-                           const std::vector<std::vector<float>>& vectors) {
-  if (vectors.size() != texts) {
-    return make_error(Errc::corruption, "embedder {}: {} vectors for {} texts", identity.name, vectors.size(), texts);
-  }
-  for (const auto& vector : vectors) {
-    if (vector.empty()) continue;
-    if (vector.size() != identity.dimension) {
-      return make_error(Errc::corruption, "embedder {}: a vector has {} components instead of {}", identity.name,
-                        vector.size(), identity.dimension);
-    }
-    if (const auto checked = check_vector(vector, "its vector"); !checked) {
-      return make_error(Errc::corruption, "embedder {}: {}", identity.name, checked.error().message);
-    }
-  }
-  return {};
-}
-
 void add_unit(std::vector<float>& sum, const std::vector<float>& vector, double weight) {
   if (vector.empty()) return;
   if (sum.empty()) sum.resize(vector.size());
@@ -95,7 +77,7 @@ Result<std::vector<std::vector<float>>> embed_texts(const Embedder& embedder, st
     FRACTAL_TRY(check_control(control, "embed"));
     const auto piece = texts.subspan(vectors.size(), std::min(texts.size() - vectors.size(), texts_per_call));
     FRACTAL_TRY_INTO(auto more, embedder.embed(piece, control));
-    FRACTAL_TRY(check_vectors(embedder.identity(), piece.size(), more));
+    FRACTAL_TRY(check_vectors(more, piece.size(), embedder.identity()));
     std::move(more.begin(), more.end(), std::back_inserter(vectors));
   }
   return vectors;

@@ -168,6 +168,7 @@ Result<ReembedReport> FractalMemory::reembed(std::shared_ptr<Embedder> to, const
   FRACTAL_TRY(check_space(space_));
   EmbedderPtr embedder = to ? EmbedderPtr(std::move(to)) : EmbedderPtr(database_->options().embedder);
   if (!embedder) return make_error(Errc::invalid_argument, "reembed: no embedder is given, and the options have none");
+  FRACTAL_TRY(check_embedder(*embedder));
   if (database_->storage().read_only()) {
     return make_error(Errc::unsupported, "reembed: the database is opened read-only");
   }

@@ -23,7 +23,7 @@ namespace {
 // Diversity reorders the best so many.
 constexpr std::size_t diversity_pool = 256;
 // For vectors of the caller: those of a sentence encoder, most likely.
-constexpr double default_alpha = 0.6;
+constexpr double default_alpha = 0.9;
 constexpr int most_moves = 8;
 
 // A query, and what its text means to the space's embedder.

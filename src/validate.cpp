@@ -5,6 +5,7 @@
 #include "src/json.h"
 #include "src/utf8.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace fractal {
@@ -196,12 +197,42 @@ Result<void> check_index_path(std::string_view path) {
   return {};
 }
 
+Result<void> check_embedder(const Embedder& embedder) {
+  FRACTAL_TRY(EmbedderIdentity::parse(embedder.identity().to_string()));
+  const double alpha = embedder.alpha();
+  if (alpha >= 0 && alpha <= 1) return {};
+  return make_error(Errc::invalid_argument, "embedder {}: alpha {} is not in 0..1", embedder.identity().name, alpha);
+}
+
+Result<void> check_vectors(const std::vector<std::vector<float>>& vectors, std::size_t texts,
+                           const EmbedderIdentity& identity) {
+  if (vectors.size() != texts) {
+    return make_error(Errc::corruption, "embedder {}: {} vectors for {} texts", identity.name, vectors.size(), texts);
+  }
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    const std::vector<float>& vector = vectors[i];
+    if (vector.empty()) continue;
+    if (vector.size() != identity.dimension) {
+      return make_error(Errc::corruption, "embedder {}: vector {} has {} components, not {}", identity.name, i,
+                        vector.size(), identity.dimension);
+    }
+    if (!std::all_of(vector.begin(), vector.end(), [](float each) { return std::isfinite(each); })) {
+      return make_error(Errc::corruption, "embedder {}: vector {} is not finite", identity.name, i);
+    }
+    if (std::all_of(vector.begin(), vector.end(), [](float each) { return each == 0; })) {
+      return make_error(Errc::corruption, "embedder {}: all components of vector {} are 0", identity.name, i);
+    }
+  }
+  return {};
+}
+
 Result<void> check_options(const Options& options) {
   FRACTAL_TRY(check_space(options.space));
   if (!options.storage) {
     if (options.path.empty()) return make_error(Errc::invalid_argument, "path is empty");
     FRACTAL_TRY(check_text(options.path, "path", 4096));
   }
+  if (options.embedder) FRACTAL_TRY(check_embedder(*options.embedder));
   if (options.indexed_fields.size() > limits::indexed_fields) {
     return make_error(Errc::invalid_argument, "indexed_fields has {} paths, more than {}",
                       options.indexed_fields.size(), limits::indexed_fields);

@@ -3,6 +3,7 @@
 #ifndef FRACTAL_SRC_VALIDATE_H
 #define FRACTAL_SRC_VALIDATE_H
 
+#include <fractal/embedder.h>
 #include <fractal/fractal_memory.h>
 
 #include <span>
@@ -19,6 +20,10 @@ Result<void> check_batch(const Batch& batch);
 Result<void> check_query(const Query& query, const SearchOptions& options);
 // A path that create_index() takes: into the payload, not a built-in field.
 Result<void> check_index_path(std::string_view path);
+Result<void> check_embedder(const Embedder& embedder);
+// What an embedder gave for so many texts; corruption if it has another shape than promised.
+Result<void> check_vectors(const std::vector<std::vector<float>>& vectors, std::size_t texts,
+                           const EmbedderIdentity& identity);
 Result<void> check_options(const Options& options);
 // `unavailable` once the deadline has passed or the call was cancelled.
 Result<void> check_control(const Control& control, std::string_view operation);

@@ -131,7 +131,7 @@ struct SearchOptions {
   Coordinate within{};  // only this coordinate and its subtree; empty: everywhere
   // What the query has: both -> hybrid. A text gets a vector where the space has an embedder.
   SearchMode mode = SearchMode::automatic;
-  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.6
+  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.9
   Fusion fusion = Fusion::convex;
   // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
   // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.

@@ -3,10 +3,10 @@
 
 #include "src/error.h"
 #include "src/utf8.h"
+#include "src/validate.h"
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <utility>
 
 namespace fractal {
@@ -35,28 +35,6 @@ Result<void> check_identity(const EmbedderIdentity& identity) {
   if (digest.size() > longest_digest || !std::all_of(digest.begin(), digest.end(), is_hexadecimal)) {
     return make_error(Errc::invalid_argument, "embedder identity: digest \"{}\" is not at most {} hexadecimal digits",
                       excerpt(digest), longest_digest);
-  }
-  return {};
-}
-
-Result<void> check_vectors(const std::vector<std::vector<float>>& vectors, std::size_t texts,
-                           const EmbedderIdentity& identity) {
-  if (vectors.size() != texts) {
-    return make_error(Errc::corruption, "embedder {}: {} vectors for {} texts", identity.name, vectors.size(), texts);
-  }
-  for (std::size_t i = 0; i < vectors.size(); ++i) {
-    const std::vector<float>& vector = vectors[i];
-    if (vector.empty()) continue;
-    if (vector.size() != identity.dimension) {
-      return make_error(Errc::corruption, "embedder {}: vector {} has {} components, not {}", identity.name, i,
-                        vector.size(), identity.dimension);
-    }
-    if (!std::all_of(vector.begin(), vector.end(), [](float each) { return std::isfinite(each); })) {
-      return make_error(Errc::corruption, "embedder {}: vector {} is not finite", identity.name, i);
-    }
-    if (std::all_of(vector.begin(), vector.end(), [](float each) { return each == 0; })) {
-      return make_error(Errc::corruption, "embedder {}: all components of vector {} are 0", identity.name, i);
-    }
   }
   return {};
 }
