@@ -31,8 +31,10 @@ class Shelf {
   }
 
   Result<void> put(MemoryId id, std::uint64_t sequence, std::span<const float> vector) {
-    const bool ok = std::fseek(file_.get(), end_, SEEK_SET) == 0 &&
-                    std::fwrite(vector.data(), sizeof(float), vector.size(), file_.get()) == vector.size();
+    // A text that says nothing has an empty vector, without an address to write from.
+    const bool ok =
+        vector.empty() || (std::fseek(file_.get(), end_, SEEK_SET) == 0 &&
+                           std::fwrite(vector.data(), sizeof(float), vector.size(), file_.get()) == vector.size());
     if (!ok) return make_error(Errc::io, "reembed: the temporary file cannot be written");
     places_[id] = {sequence, end_, vector.size()};
     end_ += static_cast<long>(vector.size_bytes());
@@ -47,6 +49,7 @@ class Shelf {
   Result<std::vector<float>> get(MemoryId id) const {
     const Place& place = places_.at(id);
     std::vector<float> vector(place.size);
+    if (vector.empty()) return vector;
     const bool ok = std::fseek(file_.get(), place.offset, SEEK_SET) == 0 &&
                     std::fread(vector.data(), sizeof(float), vector.size(), file_.get()) == vector.size();
     if (!ok) return make_error(Errc::io, "reembed: the temporary file cannot be read");
