@@ -56,6 +56,19 @@ EmbedderPtr Embedders::preferred() const {
   return embedders_.empty() ? EmbedderPtr{} : embedders_.back();
 }
 
+bool Embedders::add(EmbedderPtr embedder) {
+  const std::lock_guard lock(mutex_);
+  const bool there = std::any_of(embedders_.begin(), embedders_.end(),
+                                 [&](const EmbedderPtr& each) { return each->identity() == embedder->identity(); });
+  if (!there) embedders_.insert(embedders_.begin(), std::move(embedder));
+  return !there;
+}
+
+void Embedders::remove(const Embedder& embedder) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(embedders_, [&](const EmbedderPtr& each) { return each.get() == &embedder; });
+}
+
 void Embedders::prefer(EmbedderPtr embedder) {
   const std::lock_guard lock(mutex_);
   std::erase_if(embedders_, [&](const EmbedderPtr& each) { return each->identity() == embedder->identity(); });

@@ -28,7 +28,10 @@ class Embedders {
   // embedder or the vectors are the caller's. unsupported: an embedder that is not here made them.
   Result<EmbedderPtr> of(const SpaceRecord& space) const;
   EmbedderPtr preferred() const;
-  // For spaces that have its vectors; for those without any it comes before the others.
+  // For spaces that have its vectors. False if it is there.
+  bool add(EmbedderPtr embedder);
+  void remove(const Embedder& embedder);
+  // The same; for spaces without vectors it comes before the others.
   void prefer(EmbedderPtr embedder);
 
  private:

@@ -82,7 +82,12 @@ class Move {
       FRACTAL_TRY_INTO(const std::size_t embedded, embed_what_is_new());
       if (embedded <= few_rows || pass == most_passes) break;
     }
-    FRACTAL_TRY(database_.write([this](WriteTransaction& transaction) { return change_all(transaction); }));
+    const bool added = database_.embedders().add(to_);  // others see the switch before this thread does
+    auto switched = database_.write([this](WriteTransaction& transaction) { return change_all(transaction); });
+    if (!switched) {
+      if (added) database_.embedders().remove(*to_);
+      return switched.error();
+    }
     database_.index().drop(number_);
     database_.embedders().prefer(to_);
     return report_;

@@ -142,7 +142,7 @@ Result<void> prepare_writer(Connection& connection, const Options& options) {
   FRACTAL_TRY_INTO(const Identity identity, identify(connection));
   FRACTAL_TRY(check_identity(identity, connection.path()));
   // Before the journal mode, which is in the file, is set.
-  if (!identity.empty && identity.version == schema_version) FRACTAL_TRY(check_tables(connection));
+  if (!identity.empty) FRACTAL_TRY(check_tables(connection));  // those of version 1 are in every later one
   FRACTAL_TRY(configure_writer(connection, options));
   FRACTAL_TRY(migrate(connection, migrations()));
   FRACTAL_TRY(check_tables(connection));

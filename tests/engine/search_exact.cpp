@@ -231,7 +231,7 @@ TEST_CASE("after updates and removals the answers are those of what is there") {
   }
   for (int i = 0; i < 40; ++i) CHECK(memory.remove({9, static_cast<double>(i)}).value());
   const auto query = random_vector(random, 12);
-  const SearchOptions options{.top_k = 40};
+  const SearchOptions options{.top_k = 40, .alpha = 0.6};
   check_hits(corpus, corpus.by_vector(query, everything), memory.search(query, options).value(), options);
   check_hits(corpus, corpus.by_keyword({"w1", "w4"}, everything), memory.search("w1 w4", options).value(), options);
   check_hits(corpus, corpus.convex(query, {"w1", "w4"}, 0.6, everything),
