@@ -161,7 +161,8 @@ void keyword_search(benchmark::State& state) {
   const auto job = [&] {
     std::string question;
     for (const std::string& word : words) question += word + ' ';
-    benchmark::DoNotOptimize(two.library().search(question, {.top_k = 10, .mode = fractal::SearchMode::keyword}).value());
+    benchmark::DoNotOptimize(
+        two.library().search(question, {.top_k = 10, .mode = fractal::SearchMode::keyword}).value());
   };
   // The floor is given the words as they are stored: stemmed by the same tokeniser.
   const auto floor = [&] {
