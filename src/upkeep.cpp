@@ -143,7 +143,7 @@ class SpaceCopy {
   Result<void> flush(std::size_t least) {
     if (batch_.size() < least) return {};
     copied_ += batch_.size();
-    FRACTAL_TRY(to_.apply(std::move(batch_)));
+    FRACTAL_TRY(to_.apply(batch_));
     batch_ = {};
     if (options_.control.progress) options_.control.progress(copied_, total_);
     return {};
