@@ -3,9 +3,8 @@
 #include <fractal/format.h>
 #include <fractal/fractal_memory.h>
 
-#include <cstdio>
-#include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -34,18 +33,16 @@ const std::vector<Turn> conversation = {
 fractal::Coordinate at(std::size_t turn) { return {1, static_cast<double>(turn)}; }
 
 void listen(const fractal::FractalMemory& memory) {
-  std::string before;
   for (std::size_t i = 0; i < conversation.size(); ++i) {
     const Turn& turn = conversation[i];
     fractal::Memory heard{.coordinate = at(i),
                           .payload = fmt::format(R"({{"text": "{}", "speaker": "{}", "context": "{}"}})", turn.text,
-                                                 turn.speaker, before)};
+                                                 turn.speaker, i == 0 ? "" : conversation[i - 1].text)};
     if (turn.valid > 0min) heard.expires_at = now + turn.valid;
     fractal::Batch batch;  // the turn and its link: both or none
     batch.store(std::move(heard));
     if (turn.answer) batch.link({.from = at(i), .to = at(i - 1), .type = "answers"});
     memory.apply(batch).value();
-    before = turn.text;
     now += 1min;
   }
 }
@@ -65,7 +62,7 @@ bool recall(const fractal::FractalMemory& memory, const char* question, double t
 
 }  // namespace
 
-int main() try {
+int main() {
   auto memory = fractal::FractalMemory::open({.clock = [] { return now; }}).value();
   listen(memory);
   bool right = recall(memory, "Is it slippery anywhere?", 4);
@@ -79,7 +76,4 @@ int main() try {
   const auto kept = memory.maintain().value();  // takes the expired one off the disk
   fmt::print("\nForgotten for good: {} of {}\n", kept.expired_removed, conversation.size());
   return right && question.size() == 1 && kept.expired_removed == 1 ? 0 : 1;
-} catch (const std::exception& failure) {
-  fmt::print(stderr, "agent_loop: {}\n", failure.what());
-  return 1;
 }
