@@ -208,23 +208,23 @@ Result<PayloadVectors> Database::embed(const Space& space, const Batch& batch) c
     return update != nullptr && update->patch.payload && !update->patch.embedding;
   };
   if (!embedders_.preferred() || std::none_of(batch.entries().begin(), batch.entries().end(), needs)) return embedded;
-  FRACTAL_TRY_INTO(const auto view, storage_->read(space));
-  const SpaceRecord& record = view->space();
-  auto embedder = embedders_.of(record);
-  if (!embedder) {  // refused by the batch, if a text is to be embedded
-    embedded.embedder = embedders_.preferred();
+  // The view goes before the embedder is asked: no moment is held while it works.
+  {
+    FRACTAL_TRY_INTO(const auto view, storage_->read(space));
+    const auto embedder = embedders_.of(view->space());
+    const bool embeds = embedder && *embedder;
+    embedded.embedder = embeds ? *embedder : embedders_.preferred();
     embedded.identity = embedded.embedder->identity().to_string();
-    return embedded;
-  }
-  embedded.embedder = *embedder ? *embedder : embedders_.preferred();
-  embedded.identity = embedded.embedder->identity().to_string();
-  if (!*embedder) return embedded;
-  for (const auto& entry : batch.entries()) {
-    if (!needs(entry)) continue;
-    if (const auto* store = std::get_if<Batch::Store>(&entry)) embedded.missing.push_back(store->memory.payload);
-    if (const auto* restore = std::get_if<Batch::Restore>(&entry)) embedded.missing.push_back(restore->memory.payload);
-    if (const auto* update = std::get_if<Batch::Update>(&entry)) {
-      FRACTAL_TRY(expect_update(*view, text_fields_, *update, embedded));
+    if (!embeds) return embedded;  // the caller's space; or another's, and the batch refuses what embeds a text
+    for (const auto& entry : batch.entries()) {
+      if (!needs(entry)) continue;
+      if (const auto* store = std::get_if<Batch::Store>(&entry)) embedded.missing.push_back(store->memory.payload);
+      if (const auto* restore = std::get_if<Batch::Restore>(&entry)) {
+        embedded.missing.push_back(restore->memory.payload);
+      }
+      if (const auto* update = std::get_if<Batch::Update>(&entry)) {
+        FRACTAL_TRY(expect_update(*view, text_fields_, *update, embedded));
+      }
     }
   }
   FRACTAL_TRY(add_missing(embedded, text_fields_));

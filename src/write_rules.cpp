@@ -70,8 +70,7 @@ class BatchRun {
     row.memory.version = before ? before->memory.version + 1 : 1;
     row.memory.accesses = before ? before->memory.accesses : 0;
     if (!entry.memory.embedding.empty()) return write(row, before, keywords, entry.memory.embedding, {});
-    FRACTAL_TRY_INTO(const auto vector, vector_of_text(row.memory.payload, before && before->has_vector));
-    return write(row, before, keywords, vector, context_.embedded.identity);
+    return write_with_vector_of_text(row, before, keywords);
   }
 
   Result<Written> run(const Batch::Restore& entry, const Keywords& keywords) {
@@ -85,8 +84,7 @@ class BatchRun {
     if (!entry.embed || !entry.memory.embedding.empty()) {
       return write(row, before, keywords, entry.memory.embedding, entry.embedder);
     }
-    FRACTAL_TRY_INTO(const auto vector, vector_of_text(row.memory.payload, before && before->has_vector));
-    return write(row, before, keywords, vector, context_.embedded.identity);
+    return write_with_vector_of_text(row, before, keywords);
   }
 
   Result<Written> run(const Batch::Update& entry, const Keywords&) {
@@ -177,6 +175,11 @@ class BatchRun {
     if (found != embedded.vectors.end()) return std::span<const float>(found->second);
     context_.embedded.missing.push_back(payload);
     return std::span<const float>();
+  }
+
+  Result<Written> write_with_vector_of_text(Row& row, const std::optional<Row>& before, const Keywords& keywords) {
+    FRACTAL_TRY_INTO(const auto vector, vector_of_text(row.memory.payload, before && before->has_vector));
+    return write(row, before, keywords, vector, context_.embedded.identity);
   }
 
   // A row as a whole: Store and Restore. `embedder`: who made the vector, empty for the caller.
