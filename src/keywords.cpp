@@ -2,9 +2,8 @@
 // read before. A change that gives other words raises tokenizer_version.
 #include "keywords.h"
 
+#include "code_points.h"
 #include "stemmer.h"
-
-#include <utf8proc.h>
 
 #include <algorithm>
 #include <array>
@@ -143,30 +142,16 @@ bool is_word_category(utf8proc_category_t category) noexcept {
 }
 bool is_apostrophe(std::int32_t point) noexcept { return point == '\'' || point == 0x2019 || point == 0x02BC; }
 
-// NFKD, ordered, without the characters that Unicode says to ignore; empty if the text is not UTF-8.
-std::vector<utf8proc_int32_t> decomposed(std::string_view region) {
-  constexpr auto options = static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_IGNORE);
-  const auto* const bytes = reinterpret_cast<const utf8proc_uint8_t*>(region.data());
-  const auto size = static_cast<utf8proc_ssize_t>(region.size());
-  std::vector<utf8proc_int32_t> points(region.size() + 16);
-  utf8proc_ssize_t length =
-      utf8proc_decompose(bytes, size, points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
-  if (length > static_cast<utf8proc_ssize_t>(points.size())) {
-    points.resize(static_cast<std::size_t>(length));
-    length = utf8proc_decompose(bytes, size, points.data(), length, options);
-  }
-  points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));
-  return points;
-}
-
 // NFKC with accents dropped and case folded. Accents go first: folding turns one of them, the iota below a Greek
 // vowel, into a letter, which no longer sorts among the marks around it.
 std::vector<utf8proc_int32_t> folded(std::string_view region) {
   constexpr auto options = static_cast<utf8proc_option_t>(UTF8PROC_CASEFOLD | UTF8PROC_DECOMPOSE);
+  // NFKD, ordered, without the characters that Unicode says to ignore.
+  constexpr auto compatible = static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_IGNORE);
   std::vector<utf8proc_int32_t> points;
   points.reserve(region.size());
   int boundary = 0;
-  for (const utf8proc_int32_t point : decomposed(region)) {
+  for (const utf8proc_int32_t point : decomposed(region, compatible)) {
     if (is_accent(point)) continue;
     utf8proc_int32_t parts[8];
     const utf8proc_ssize_t n = utf8proc_decompose_char(point, parts, std::size(parts), options, &boundary);
@@ -176,12 +161,6 @@ std::vector<utf8proc_int32_t> folded(std::string_view region) {
       utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), UTF8PROC_COMPOSE);
   points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));
   return points;
-}
-
-void append_point(std::int32_t point, std::string& out) {
-  utf8proc_uint8_t bytes[4];
-  const utf8proc_ssize_t length = utf8proc_encode_char(point, bytes);
-  out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(length));
 }
 
 // The words of a part of the text that holds more than ASCII.

@@ -2,7 +2,7 @@
 // normaliser, pre-tokeniser and WordPiece), for every character that its older Unicode tables know.
 #include "word_piece.h"
 
-#include <utf8proc.h>
+#include "src/code_points.h"
 
 #include <algorithm>
 #include <array>
@@ -38,12 +38,6 @@ bool is_dropped(std::int32_t point) noexcept {
 bool is_punctuation(std::int32_t point) noexcept {
   if (point < 0x80) return in(point, '!', '/') || in(point, ':', '@') || in(point, '[', '`') || in(point, '{', '~');
   return in(utf8proc_category(point), UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO);
-}
-
-void append_point(std::int32_t point, std::string& out) {
-  utf8proc_uint8_t bytes[4];
-  const utf8proc_ssize_t length = utf8proc_encode_char(point, bytes);
-  out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(length));
 }
 
 std::size_t characters(std::string_view word) noexcept {
@@ -150,25 +144,11 @@ std::string cleaned(std::string_view text) {
   return out;
 }
 
-// NFD, its marks in their order.
-std::vector<utf8proc_int32_t> decomposed(std::string_view text) {
-  constexpr auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
-  const auto* const bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  const auto size = static_cast<utf8proc_ssize_t>(text.size());
-  std::vector<utf8proc_int32_t> points(text.size() + 16);
-  utf8proc_ssize_t length =
-      utf8proc_decompose(bytes, size, points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
-  if (length > static_cast<utf8proc_ssize_t>(points.size())) {
-    points.resize(static_cast<std::size_t>(length));
-    length = utf8proc_decompose(bytes, size, points.data(), length, options);
-  }
-  points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));
-  return points;
-}
-
 void cut_unicode(std::string_view text, Cutter& cutter) {
+  // NFD, its marks in their order.
+  constexpr auto canonical = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
   std::string word;
-  for (const utf8proc_int32_t point : decomposed(cleaned(text))) {
+  for (const utf8proc_int32_t point : decomposed(cleaned(text), canonical)) {
     if (utf8proc_category(point) == UTF8PROC_CATEGORY_MN) continue;
     const utf8proc_int32_t lower = utf8proc_tolower(point);
     const bool alone = is_punctuation(lower);
