@@ -1,8 +1,8 @@
 // An ordered map whose copies share their nodes: a copy costs one pointer, and stays as it is while the
 // original changes. A treap (Seidel and Aragon, 1996) that copies the nodes on the way to a change.
 //
-// Each node carries the number of the edit that made it, and the same edit may change it in place. So
-// an edit number is used once, for changes to maps of which no copy is made before the edit ends.
+// A node with one owner is changed in place. So whoever changes a copy of a map that other threads read keeps
+// that map meanwhile: every node that they may have seen has two owners then, whatever else they drop.
 #ifndef FRACTAL_BACKENDS_MEMORY_ORDERED_MAP_H
 #define FRACTAL_BACKENDS_MEMORY_ORDERED_MAP_H
 
@@ -14,12 +14,8 @@
 
 namespace fractal::memory_backend {
 
-using Edit = std::uint64_t;
-
 template <class Key, class T> class OrderedMap {
  public:
-  using key_type = Key;
-
   std::size_t size() const noexcept { return size_; }
 
   // Null if there is none. Valid until this map is changed.
@@ -32,20 +28,19 @@ template <class Key, class T> class OrderedMap {
     return nullptr;
   }
 
-  void set(Edit edit, Key key, T value) {
-    erase(edit, key);
-    auto [left, right] = split(std::move(root_), edit, key);
+  void set(Key key, T value) {
+    Parts parts = split(std::move(root_), key);
+    if (!parts.at) ++size_;
     random_ = random_ * 6364136223846793005U + 1442695040888963407U;  // Knuth's MMIX
     auto entry = std::make_shared<const Entry>(std::move(key), std::move(value));
-    auto node = std::make_shared<Node>(Node{edit, random_ >> 32, std::move(entry), {}, {}});
-    root_ = merge(merge(std::move(left), std::move(node), edit), std::move(right), edit);
-    ++size_;
+    auto node = std::make_shared<Node>(Node{random_ >> 32, std::move(entry), {}, {}});
+    root_ = merge(merge(std::move(parts.before), std::move(node)), std::move(parts.after));
   }
 
-  void erase(Edit edit, const Key& key) {
-    if (!find(key)) return;
-    remove(root_, edit, key);
-    --size_;
+  void erase(const Key& key) {
+    Parts parts = split(std::move(root_), key);
+    if (parts.at) --size_;
+    root_ = merge(std::move(parts.before), std::move(parts.after));
   }
 
   // Visits in order (or in falling order) the entries with place(key) == 0, until visit(key, value)
@@ -59,50 +54,41 @@ template <class Key, class T> class OrderedMap {
   struct Node;
   using Link = std::shared_ptr<Node>;
   struct Node {
-    Edit edit;
     std::uint64_t priority;  // a parent's is the greater
     std::shared_ptr<const Entry> entry;
     Link left, right;
   };
 
-  static void own(Link& node, Edit edit) {
-    if (node->edit == edit) return;
-    node = std::make_shared<Node>(*node);
-    node->edit = edit;
+  static void own(Link& node) {
+    if (node.use_count() > 1) node = std::make_shared<Node>(*node);
   }
 
-  // The entries before the key, and the rest.
-  static std::pair<Link, Link> split(Link node, Edit edit, const Key& key) {
+  // The entries before the key, its own (or none), and those after it.
+  struct Parts {
+    Link before, at, after;
+  };
+  static Parts split(Link node, const Key& key) {
     if (!node) return {};
-    own(node, edit);
-    const bool before = node->entry->first < key;
-    Link& side = before ? node->right : node->left;
-    auto [left, right] = split(std::move(side), edit, key);
-    side = std::move(before ? left : right);
-    if (before) return {std::move(node), std::move(right)};
-    return {std::move(left), std::move(node)};
+    own(node);
+    const auto order = key <=> node->entry->first;
+    if (order == 0) return {std::move(node->left), node, std::move(node->right)};
+    Link& side = order < 0 ? node->left : node->right;
+    Parts parts = split(std::move(side), key);
+    Link& rest = order < 0 ? parts.after : parts.before;
+    side = std::exchange(rest, std::move(node));
+    return parts;
   }
 
-  static Link merge(Link left, Link right, Edit edit) {
-    if (!left || !right) return left ? left : right;
+  static Link merge(Link left, Link right) {
+    if (!left || !right) return std::move(left ? left : right);
     if (left->priority > right->priority) {
-      own(left, edit);
-      left->right = merge(std::move(left->right), std::move(right), edit);
+      own(left);
+      left->right = merge(std::move(left->right), std::move(right));
       return left;
     }
-    own(right, edit);
-    right->left = merge(std::move(left), std::move(right->left), edit);
+    own(right);
+    right->left = merge(std::move(left), std::move(right->left));
     return right;
-  }
-
-  static void remove(Link& node, Edit edit, const Key& key) {
-    const auto order = key <=> node->entry->first;
-    if (order == 0) {
-      node = merge(node->left, node->right, edit);
-      return;
-    }
-    own(node, edit);
-    remove(order < 0 ? node->left : node->right, edit, key);
   }
 
   template <class Place, class Visit>

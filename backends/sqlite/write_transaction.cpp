@@ -6,10 +6,9 @@
 #include "backends/sqlite/rows.h"
 #include "backends/sqlite/space_cache.h"
 #include "src/error.h"
+#include "src/guarded.h"
 
 #include <algorithm>
-#include <exception>
-#include <new>
 #include <optional>
 
 namespace fractal::sqlite_backend {
@@ -214,15 +213,6 @@ class Transaction final : public WriteTransaction {
  private:
   static std::int64_t bounded(std::size_t limit) {
     return static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX));
-  }
-
-  // Nothing thrown leaves a transaction open.
-  template <class Run> static Result<void> guarded(const Run& run) {
-    try {
-      return run();
-    } catch (const Exception& exception) { return exception.error(); } catch (const std::bad_alloc&) {
-      return Error{Errc::unavailable, "write: out of memory"};
-    } catch (const std::exception& exception) { return make_error(Errc::unavailable, "write: {}", exception.what()); }
   }
 
   Result<void> put_memory(std::uint64_t space, const Row& row, const Put& put) {
