@@ -39,7 +39,7 @@ class TextFields {
   // invalid_argument: bad path, weight not in (0, 100], more than 32 fields or 4 different weights.
   static Result<TextFields> make(const std::vector<TextField>& fields);
   static TextFields standard();
-  // One line that make() could be rebuilt from, for the database: "text=1 content=1 context=0.3".
+  // One line that make() could be rebuilt from, for the database: "text=1 content=1 context=0.5".
   std::string describe() const;
   static Result<TextFields> parse(std::string_view description);
 

@@ -25,6 +25,8 @@ double unit_vector_score(Metric metric, double score) noexcept {
 
 double unit_keyword_score(double score, double bound) noexcept { return bound > 0 ? score / bound : 0; }
 
+double unit_coverage_score(double coverage) noexcept { return coverage * coverage; }
+
 double reciprocal_rank(std::uint64_t rank) noexcept { return rank == 0 ? 0 : 1.0 / (60.0 + static_cast<double>(rank)); }
 
 void diversify(std::vector<Candidate>& candidates, double diversity,

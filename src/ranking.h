@@ -16,7 +16,8 @@ struct Candidate {
   MemoryId id = 0;
   double score = 0;                 // by which it is ordered, and Hit::score
   std::optional<double> vector{};   // raw score of the vector side; unset: no vector
-  std::optional<double> keyword{};  // raw BM25; unset: none of the words
+  std::optional<double> keyword{};  // raw BM25, but in convex fusion; unset: none of the words
+  double coverage = 0;              // of the question by the memory's words, see Bm25Scores
   std::uint64_t vector_rank = 0;    // from 1, for reciprocal rank fusion; 0: not ranked
   std::uint64_t keyword_rank = 0;
 };
@@ -30,6 +31,9 @@ void keep_best(std::vector<Candidate>& candidates, std::size_t n);
 double unit_vector_score(Metric metric, double score) noexcept;
 // 0..1 from a BM25 score and the most that any memory could get.
 double unit_keyword_score(double score, double bound) noexcept;
+// 0..1 from a coverage, for the sum with a vector score: its square, so that words weigh little until most of the
+// question's are there. Lucene's classic scoring does the same to the score of words: times the share that was found.
+double unit_coverage_score(double coverage) noexcept;
 double reciprocal_rank(std::uint64_t rank) noexcept;
 
 // Maximal marginal relevance: reorders the candidates, which are in order of score, by

@@ -23,7 +23,7 @@ namespace {
 // Diversity reorders the best so many.
 constexpr std::size_t diversity_pool = 256;
 // For vectors of the caller: those of a sentence encoder, most likely.
-constexpr double default_alpha = 0.9;
+constexpr double default_alpha = 0.8;
 constexpr int most_moves = 8;
 
 // A query, and what its text means to the space's embedder.
@@ -84,6 +84,7 @@ class SearchRun {
   struct KeywordHit {
     MemoryId id;
     double score;
+    double coverage;
     std::size_t entry;  // in bm25_.entries
   };
 
@@ -125,7 +126,7 @@ class SearchRun {
     bm25_ = bm25(postings, terms_.size(), space_, database_.text_fields().weights());
     for (std::size_t i = 0; i < bm25_.entries.size(); ++i) {
       const auto& entry = bm25_.entries[i];
-      if (eligible(entry.id)) keyword_hits_.push_back({entry.id, entry.score, i});
+      if (eligible(entry.id)) keyword_hits_.push_back({entry.id, entry.score, entry.coverage, i});
     }
     return {};
   }
@@ -181,7 +182,7 @@ class SearchRun {
   }
   double keyword_part(const Candidate& candidate) const {
     if (fusion_ == Fusion::rrf) return reciprocal_rank(candidate.keyword_rank);
-    return candidate.keyword ? (1 - alpha_) * unit_keyword_score(*candidate.keyword, bm25_.bound) : 0;
+    return (1 - alpha_) * unit_coverage_score(candidate.coverage);
   }
 
   // Convex fusion, exactly: without a word a memory ranks by its vector, so the best by vector hold all of
@@ -190,7 +191,7 @@ class SearchRun {
     FRACTAL_TRY_INTO(const VectorHits by_vector, best_vectors());
     for (const auto& hit : by_vector.entries) {
       Candidate candidate{.id = hit.id, .vector = hit.score};
-      if (const auto* words = keyword_hit(hit.id)) candidate.keyword = words->score;
+      if (const auto* words = keyword_hit(hit.id)) candidate.coverage = words->coverage;
       candidate.score = fused(candidate);
       candidates_.push_back(candidate);
     }
@@ -199,7 +200,7 @@ class SearchRun {
     std::vector<MemoryId> rest, words;
     for (const auto& hit : keyword_hits_) {
       words.push_back(hit.id);
-      const Candidate most{.id = hit.id, .vector = best_vector, .keyword = hit.score};
+      const Candidate most{.id = hit.id, .vector = best_vector, .coverage = hit.coverage};
       if (fused(most) >= bar) rest.push_back(hit.id);
     }
     FRACTAL_TRY(add_by_words(by_vector, rest));
@@ -238,7 +239,7 @@ class SearchRun {
               [](const auto& left, const auto& right) { return left.id < right.id; });
     auto score = scores.entries.begin();
     for (const MemoryId id : ids) {
-      Candidate candidate{.id = id, .keyword = keyword_hit(id)->score};
+      Candidate candidate{.id = id, .coverage = keyword_hit(id)->coverage};
       if (score != scores.entries.end() && score->id == id) candidate.vector = (score++)->score;
       candidate.score = fused(candidate);
       candidates_.push_back(candidate);
@@ -333,13 +334,12 @@ class SearchRun {
       case SearchMode::keyword: return explain_terms(candidate);
       default: break;
     }
-    const bool ranks = fusion_ == Fusion::rrf;
-    const auto value = [ranks](std::uint64_t rank, const std::optional<double>& score) {
-      return ranks ? static_cast<double>(rank) : score.value_or(0);
-    };
-    return {
-        {ranks ? "rrf vector" : "vector", value(candidate.vector_rank, candidate.vector), vector_part(candidate)},
-        {ranks ? "rrf keyword" : "keyword", value(candidate.keyword_rank, candidate.keyword), keyword_part(candidate)}};
+    if (fusion_ == Fusion::rrf) {
+      return {{"rrf vector", static_cast<double>(candidate.vector_rank), vector_part(candidate)},
+              {"rrf keyword", static_cast<double>(candidate.keyword_rank), keyword_part(candidate)}};
+    }
+    return {{"vector", candidate.vector.value_or(0), vector_part(candidate)},
+            {"keyword", candidate.coverage, keyword_part(candidate)}};
   }
 
   std::vector<ScorePart> explain_terms(const Candidate& candidate) const {

@@ -122,7 +122,7 @@ Result<TextFields> TextFields::make(const std::vector<TextField>& fields) {
 }
 
 TextFields TextFields::standard() {
-  return *make({{"text", 1}, {"content", 1}, {"summary", 1}, {"title", 1}, {"context", 0.3}});
+  return *make({{"text", 1}, {"content", 1}, {"summary", 1}, {"title", 1}, {"context", 0.5}});
 }
 
 std::string TextFields::describe() const {

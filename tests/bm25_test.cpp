@@ -43,7 +43,7 @@ double score_by_the_book(const Postings& postings, std::size_t terms, const Spac
     }
     for (std::size_t c = 0; c < weight_classes; ++c) tf += weights[c] * postings.counts[row * terms + t][c];
     const double idf = std::log(1 + (n - df + 0.5) / (df + 0.5));
-    sum += idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / average));
+    sum += idf * tf * 1.9 / (tf + 0.9 * (0.6 + 0.4 * length / average));
   }
   return sum;
 }
@@ -56,14 +56,14 @@ TEST_CASE("one term, worked out by hand") {
   postings.entries = {{7, {4, 0, 0, 0}}, {9, {2, 0, 0, 0}}};
   postings.counts = {Counts{2, 0, 0, 0}, Counts{1, 0, 0, 0}};
   const auto result = bm25(postings, 1, space(4, {10, 0, 0, 0}), {1, 0, 0, 0});
-  // idf = ln(1 + 2.5/2.5) = ln 2. First: norm 1.2 (0.25 + 0.75 * 4/2.5) = 1.74: ln 2 * 4.4/3.74.
-  // Second: norm 1.2 (0.25 + 0.75 * 2/2.5) = 1.02: ln 2 * 2.2/2.02.
+  // idf = ln(1 + 2.5/2.5) = ln 2. First: norm 0.9 (0.6 + 0.4 * 4/2.5) = 1.116: ln 2 * 3.8/3.116.
+  // Second: norm 0.9 (0.6 + 0.4 * 2/2.5) = 0.828: ln 2 * 1.9/1.828.
   REQUIRE(result.entries.size() == 2);
   CHECK(result.entries[0].id == 7);
-  CHECK(result.entries[0].score == doctest::Approx(0.8154672712469944).epsilon(1e-14));
+  CHECK(result.entries[0].score == doctest::Approx(0.8453014397072504).epsilon(1e-14));
   CHECK(result.entries[1].id == 9);
-  CHECK(result.entries[1].score == doctest::Approx(0.7549127709068711).epsilon(1e-14));
-  CHECK(result.bound == doctest::Approx(std::log(2.0) * 2.2));
+  CHECK(result.entries[1].score == doctest::Approx(0.7204483824200745).epsilon(1e-14));
+  CHECK(result.bound == doctest::Approx(std::log(2.0) * 1.9));
 }
 
 TEST_CASE("a word in a light column counts by its weight, in frequency and length") {
@@ -84,6 +84,7 @@ TEST_CASE("term scores add up, rare terms count more, and nothing passes the bou
   CHECK(result.term_scores[1] > result.term_scores[0]);
   CHECK(result.term_scores[3] == 0);
   CHECK(result.entries[1].score == result.entries[2].score);
+  CHECK(result.entries[0].coverage == 1);
   CHECK(result.bound > result.entries[0].score);
 }
 
@@ -92,7 +93,20 @@ TEST_CASE("the bound is that of a memory with every word, also of words that no 
   postings.entries = {{1, {5, 0, 0, 0}}};
   postings.counts = {Counts{1, 0, 0, 0}, {}};
   const auto result = bm25(postings, 2, space(100, {500, 0, 0, 0}), {1, 0, 0, 0});
-  CHECK(result.bound == doctest::Approx(2.2 * (std::log(1 + 99.5 / 1.5) + std::log(1 + 100.5 / 0.5))));
+  const double found = std::log(1 + 99.5 / 1.5), missing = std::log(1 + 100.5 / 0.5);
+  CHECK(result.bound == doctest::Approx(1.9 * (found + missing)));
+  CHECK(result.entries[0].coverage == doctest::Approx(found / (found + missing)).epsilon(1e-14));
+}
+
+TEST_CASE("coverage counts a word by its idf alone: not how often, in which column or how long the memory is") {
+  Postings postings;
+  postings.entries = {{1, {5, 0, 0, 0}}, {2, {5, 90, 0, 0}}, {3, {1, 0, 0, 0}}};
+  postings.counts = {Counts{4, 0, 0, 0}, {}, Counts{0, 1, 0, 0}, {}, {}, Counts{1, 0, 0, 0}};
+  const auto result = bm25(postings, 2, space(100, {500, 90, 0, 0}), {1, 0.1, 0, 0});
+  const double common = std::log(1 + 98.5 / 2.5), rare = std::log(1 + 99.5 / 1.5);
+  CHECK(result.entries[0].coverage == doctest::Approx(common / (common + rare)).epsilon(1e-14));
+  CHECK(result.entries[0].coverage == result.entries[1].coverage);
+  CHECK(result.entries[2].coverage > result.entries[0].coverage);
 }
 
 TEST_CASE("edges: no rows, no terms, counters of a damaged space") {
@@ -144,6 +158,8 @@ TEST_CASE("random postings against the plain computation") {
       REQUIRE(result.entries[row].score ==
               doctest::Approx(score_by_the_book(postings, terms, record, weights, row)).epsilon(1e-12));
       REQUIRE(result.entries[row].score <= result.bound);
+      REQUIRE(result.entries[row].coverage >= 0);
+      REQUIRE(result.entries[row].coverage <= 1);
       double sum = 0;
       for (std::size_t t = 0; t < terms; ++t) sum += result.term_scores[row * terms + t];
       REQUIRE(result.entries[row].score == sum);

@@ -214,8 +214,8 @@ TEST_CASE("questions: stop words go unless nothing is left, each word once, 32 a
 
 TEST_CASE("fields: columns by weight, the heaviest first") {
   const TextFields standard = TextFields::standard();
-  CHECK(standard.weights() == std::array<double, 4>{1, 0.3, 0, 0});
-  CHECK(standard.describe() == "text=1 content=1 summary=1 title=1 context=0.3");
+  CHECK(standard.weights() == std::array<double, 4>{1, 0.5, 0, 0});
+  CHECK(standard.describe() == "text=1 content=1 summary=1 title=1 context=0.5");
   CHECK(field_words(standard,
                     R"({"context": "morning walk", "text": "Green tea", "title": "Tea", "other": "ignored"})") ==
         "green tea tea(3)|morn walk(2)|(0)|(0)");

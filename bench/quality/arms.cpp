@@ -12,7 +12,7 @@
 namespace fractal::quality {
 namespace {
 
-constexpr double context_weight = 0.3;
+constexpr double context_weight = 0.5;
 
 void normalise(std::vector<float>& vector) {
   double square = 0;

@@ -24,7 +24,7 @@ struct Arm {
 std::vector<Arm> run_words(const Task& task);
 // search() of memories stored by text, embedded by `embedder`: vector, hybrid at each alpha, RRF.
 std::vector<Arm> run_embedder(const Task& task, const std::string& name, std::shared_ptr<Embedder> embedder);
-// The same with the caller's vectors: that of the text + 0.3 x that of the context, each of length 1.
+// The same with the caller's vectors: that of the text + 0.5 x that of the context, each of length 1.
 std::vector<Arm> run_vectors(const Task& task, const std::string& name, const VectorFile& vectors);
 
 }  // namespace fractal::quality

@@ -67,7 +67,7 @@ Fts5Baseline::Fts5Baseline(const Task& task) {
 
 std::vector<std::size_t> Fts5Baseline::search(std::string_view question) const {
   const Statement select =
-      prepare(database_.get(), "SELECT rowid FROM memory WHERE memory MATCH ? ORDER BY bm25(memory, 1.0, 0.3), rowid");
+      prepare(database_.get(), "SELECT rowid FROM memory WHERE memory MATCH ? ORDER BY bm25(memory, 1.0, 0.5), rowid");
   bind_text(select, 1, or_of_words(question));
   std::vector<std::size_t> found;
   int code = sqlite3_step(select.get());

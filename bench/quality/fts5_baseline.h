@@ -18,7 +18,7 @@ class Fts5Baseline {
  public:
   explicit Fts5Baseline(const Task& task);
 
-  // All that match, best first, as indexes of the task's entries. The context counts 0.3.
+  // All that match, best first, as indexes of the task's entries. The context counts 0.5.
   std::vector<std::size_t> search(std::string_view question) const;
 
  private:

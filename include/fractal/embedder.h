@@ -39,7 +39,7 @@ class FRACTAL_API Embedder {
   virtual Result<std::vector<std::vector<float>>> embed(std::span<const std::string_view> texts,
                                                         const Control& control) const = 0;
   // SearchOptions::alpha where the caller gives none: the weight of the vector side, measured for this embedder.
-  virtual double alpha() const noexcept { return 0.9; }
+  virtual double alpha() const noexcept { return 0.8; }
 };
 
 // The static table that is compiled in, or the one in `path` (the file share/fractal_memory/embed_table.bin of an
@@ -54,7 +54,7 @@ using EmbedFunction =
     std::function<Result<std::vector<std::vector<float>>>(std::span<const std::string_view> texts, const Control&)>;
 // invalid_argument: a bad identity or alpha.
 FRACTAL_API Result<std::shared_ptr<Embedder>> make_embedder(EmbedderIdentity identity, EmbedFunction function,
-                                                            double alpha = 0.9);
+                                                            double alpha = 0.8);
 
 }  // namespace fractal
 

@@ -77,7 +77,7 @@ struct Options {
   std::chrono::milliseconds busy_timeout{5000};
   // Payload paths to keep an index for (see create_index). Only ever added to.
   std::vector<std::string> indexed_fields{};
-  // Empty: as the file has it; in a new file text, content, summary, title: 1, context: 0.3 ("what was
+  // Empty: as the file has it; in a new file text, content, summary, title: 1, context: 0.5 ("what was
   // said just before"). A payload with none of these fields is searched by all its texts. Other fields than
   // the file has, or another tokeniser version: open() rebuilds the keywords, in one transaction (about
   // 30,000 memories/s); vectors stay until reembed().
@@ -120,8 +120,10 @@ enum class SearchMode { automatic, vector, keyword, hybrid };
 FRACTAL_API std::string_view to_string(SearchMode mode) noexcept;
 
 enum class Fusion {
-  convex,  // alpha * vector + (1 - alpha) * keyword, both brought to 0..1 on known bounds
-  rrf,     // reciprocal rank fusion, k = 60 (Cormack, Clarke, Buettcher, SIGIR 2009)
+  // alpha * vector + (1 - alpha) * keyword, both 0..1: the cosine brought there, and the square of the share of the
+  // query's words, weighted by inverse document frequency, that the memory has.
+  convex,
+  rrf,  // reciprocal rank fusion, k = 60 (Cormack, Clarke, Buettcher, SIGIR 2009)
 };
 
 struct SearchOptions {
@@ -131,7 +133,7 @@ struct SearchOptions {
   Coordinate within{};  // only this coordinate and its subtree; empty: everywhere
   // What the query has: both -> hybrid. A text gets a vector where the space has an embedder.
   SearchMode mode = SearchMode::automatic;
-  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.9
+  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.8
   Fusion fusion = Fusion::convex;
   // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
   // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
@@ -144,7 +146,7 @@ struct SearchOptions {
 // Where a score comes from. The parts' contributions add up to Hit::score.
 struct ScorePart {
   std::string name{};  // "vector", "keyword", "rrf vector", "rrf keyword", or "term <word>" in keyword mode
-  double value = 0;    // cosine, BM25, rank
+  double value = 0;    // cosine; share of the query's words, or BM25 in keyword mode; rank
   double contribution = 0;
 };
 

@@ -145,7 +145,7 @@ TEST_CASE("make_embedder refuses a bad identity, function or alpha") {
     return make_embedder(identity, f, alpha).error().code;
   };
   CHECK(make_embedder(sound, function, 0).value()->alpha() == 0);
-  CHECK(make_embedder(sound, function).value()->alpha() == 0.9);
+  CHECK(make_embedder(sound, function).value()->alpha() == 0.8);
   CHECK(make_embedder(sound, function).value()->identity() == sound);
   CHECK(code(sound, nullptr, 0.5) == Errc::invalid_argument);
   CHECK(code(sound, function, -0.1) == Errc::invalid_argument);

@@ -7,7 +7,7 @@
 namespace engine {
 namespace {
 
-constexpr double context_weight = 0.3;
+constexpr double context_weight = 0.5;
 
 double frequency(const Item& item, const std::string& term) {
   return static_cast<double>(std::count(item.text.begin(), item.text.end(), term)) +
@@ -95,7 +95,7 @@ std::vector<Scored> Corpus::by_vector(const std::vector<float>& query, const Pas
   for (const auto& [at, item] : items_) {
     if (item.vector.empty() || !passes(item)) continue;
     const double score = vector_score(shape_.metric, query, item.vector);
-    all.push_back({&item, score, score, {}});
+    all.push_back({&item, score, score, {}, 0});
   }
   sort(all);
   return all;
@@ -113,23 +113,20 @@ std::vector<Scored> Corpus::by_keyword(const std::vector<std::string>& terms, co
   const double average = total / static_cast<double>(items_.size());
   std::map<std::string, double> idfs;
   for (const std::string& term : terms) idfs[term] = idf(term);
+  double all_words = 0;
+  for (const auto& [term, weight] : idfs) all_words += weight;
   std::vector<Scored> all;
   for (const auto& [at, item] : items_) {
-    double score = 0;
+    double score = 0, found = 0;
     for (const auto& [term, weight] : idfs) {
       const double tf = frequency(item, term);
-      score += weight * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length(item) / average));
+      found += tf > 0 ? weight : 0;
+      score += weight * tf * 1.9 / (tf + 0.9 * (0.6 + 0.4 * length(item) / average));
     }
-    if (score > 0 && passes(item)) all.push_back({&item, score, {}, score});
+    if (score > 0 && passes(item)) all.push_back({&item, score, {}, score, found / all_words});
   }
   sort(all);
   return all;
-}
-
-double Corpus::bound(const std::vector<std::string>& terms) const {
-  double sum = 0;
-  for (const std::string& term : std::set<std::string>(terms.begin(), terms.end())) { sum += idf(term) * 2.2; }
-  return sum;
 }
 
 std::vector<Scored> Corpus::convex(const std::vector<float>& query, const std::vector<std::string>& terms, double alpha,
@@ -140,12 +137,12 @@ std::vector<Scored> Corpus::convex(const std::vector<float>& query, const std::v
     Scored& place = both[scored.item->order];
     place.item = scored.item;
     place.keyword = scored.score;
+    place.coverage = scored.coverage;
   }
-  const double most = bound(terms);
   std::vector<Scored> all;
   for (auto& [order, scored] : both) {
     scored.score = (scored.vector ? alpha * unit(shape_.metric, *scored.vector) : 0) +
-                   (scored.keyword ? (1 - alpha) * *scored.keyword / most : 0);
+                   (1 - alpha) * scored.coverage * scored.coverage;
     all.push_back(scored);
   }
   sort(all);

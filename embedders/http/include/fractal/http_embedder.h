@@ -42,7 +42,7 @@ struct HttpEmbedderOptions {
   std::chrono::milliseconds first_wait{250};
   std::chrono::milliseconds longest_wait{30'000};
 
-  double alpha = 0.9;  // Embedder::alpha()
+  double alpha = 0.8;  // Embedder::alpha()
 };
 
 // An embedder for any number of threads; each call has a connection of its own, kept for the next. A text that is

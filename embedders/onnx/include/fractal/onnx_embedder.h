@@ -24,7 +24,7 @@ struct OnnxEmbedderOptions {
   // Texts of one run. With 1 a text's vector cannot depend on the texts beside it, whatever the model; more are
   // padded to the longest of them, which pays for very short texts.
   std::size_t batch_texts = 1;
-  double alpha = 0.9;  // Embedder::alpha()
+  double alpha = 0.8;  // Embedder::alpha()
 };
 
 // Of a text the first 256 tokens count. A text without any known token has an empty vector. Control is looked at before
