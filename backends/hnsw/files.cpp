@@ -40,7 +40,7 @@ int fault(Call call, const std::string& path, std::size_t& bytes) {
 template <class Function>
 std::int64_t attempt(Call call, const std::string& path, std::size_t& bytes, Function function) {
   for (;;) {
-    if (const int code = fault(call, path, bytes); code != 0) return -code;
+    if (const int code = fault(call, path, bytes); code != 0) return code == FileFaults::pretend ? 0 : -code;
     const std::int64_t result = function();
     if (result >= 0) return result;
     if (errno != EINTR) return -errno;

@@ -21,7 +21,9 @@ class FileFaults {
  public:
   enum class Call { open, create, read, write, truncate, sync, rename, remove, make_folder, sync_folder, map };
   virtual ~FileFaults() = default;
-  // 0: the call is made. Otherwise it is not, and fails with this errno. `bytes` of a write may be lowered.
+  // 0: the call is made. Otherwise it is not: it fails with this errno, or, if it is `pretend`, seems to succeed.
+  // `bytes` of a write may be lowered.
+  static constexpr int pretend = -1;
   virtual int before(Call call, const std::string& path, std::size_t& bytes) = 0;
 };
 // Set and unset while no other thread uses files.

@@ -189,17 +189,18 @@ Result<GraphHeader> read_header(const File& file, std::string_view database, std
   if (!is_sound(start.start) || start.rows == 0 || start.rows > most_graph_rows)
     return damaged("its header is senseless");
   GraphHeader header = header_of(start, database);
-  if (header.header_bytes() != header_bytes || start.start.block_bytes != header.shape.block_bytes() ||
-      header.graph_bytes > size || header.number != published.number || header.sequence != published.sequence ||
-      FileName{space, header.shape.vectors_number, FileName::Kind::vectors}.to_string() != published.vectors) {
-    return damaged("its header is senseless");
-  }
-  if (header.file_bytes() != size) {
-    return make_error(Errc::corruption, "{}: {} bytes, {} expected", file.path(), size, header.file_bytes());
-  }
+  if (header.header_bytes() != header_bytes || header.graph_bytes > size) return damaged("its header is senseless");
   header.block_hashes.resize(header.full_blocks());
   if (!header.block_hashes.empty()) {
     std::memcpy(header.block_hashes.data(), image.data() + sizeof start, header.block_hashes.size() * sizeof(Hash));
+  }
+  if (header.image() != image) return damaged("its header is senseless");
+  if (header.number != published.number || header.sequence != published.sequence ||
+      FileName{space, header.shape.vectors_number, FileName::Kind::vectors}.to_string() != published.vectors) {
+    return damaged("of another generation");
+  }
+  if (header.file_bytes() != size) {
+    return make_error(Errc::corruption, "{}: {} bytes, {} expected", file.path(), size, header.file_bytes());
   }
   return header;
 }
