@@ -5,7 +5,6 @@
 #include "src/error.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace fractal::hnsw {
@@ -23,8 +22,7 @@ Result<void> place_block(Region& region, std::size_t at, std::span<const std::by
 // Memory for the rows, the first full blocks of `front` in it.
 Result<Blocks> lay_out(std::size_t rows, std::size_t dimension, std::size_t block_rows, const Generation* front,
                        std::size_t shared) {
-  if (dimension < 1 || dimension > limits::dimension || !std::has_single_bit(block_rows) || block_rows < 16 ||
-      block_rows > VectorChunk::most_rows || rows > no_node) {
+  if (dimension < 1 || dimension > limits::dimension || !is_block_rows(block_rows) || rows > no_node) {
     return make_error(Errc::invalid_argument, "blocks of {} rows for {} rows of dimension {}", block_rows, rows,
                       dimension);
   }

@@ -7,6 +7,7 @@
 #include <fractal/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -86,12 +87,11 @@ Result<void> check_owner(const FileStart& start, const Magic& magic, std::string
 
 bool is_sound(const FileStart& start) {
   return start.dimension >= 1 && start.dimension <= limits::dimension &&
-         start.metric <= static_cast<std::uint32_t>(Metric::l2) && std::has_single_bit(start.block_rows) &&
-         start.block_rows >= 16 && start.block_rows <= VectorChunk::most_rows;
+         start.metric <= static_cast<std::uint32_t>(Metric::l2) && is_block_rows(start.block_rows);
 }
 
-GraphHeader header_of(const GraphStart& image, std::string_view database) {
-  GraphHeader header;
+GenerationHeader header_of(const GraphStart& image, std::string_view database) {
+  GenerationHeader header;
   header.shape = {std::string(database),
                   image.start.space,
                   image.start.vectors_number,
@@ -145,11 +145,11 @@ std::vector<std::byte> vectors_header(const Shape& shape) {
   return image;
 }
 
-std::uint64_t GraphHeader::header_bytes() const {
+std::uint64_t GenerationHeader::header_bytes() const {
   return whole_parts(sizeof(GraphStart) + full_blocks() * sizeof(Hash));
 }
 
-std::vector<std::byte> GraphHeader::image() const {
+std::vector<std::byte> GenerationHeader::image() const {
   GraphStart start;
   start.start = start_of(shape, graph_magic, header_bytes());
   start.number = number;
@@ -168,8 +168,8 @@ std::vector<std::byte> GraphHeader::image() const {
   return image;
 }
 
-Result<GraphHeader> read_header(const File& file, std::string_view database, std::uint64_t space,
-                                const Published& published) {
+Result<GenerationHeader> read_header(const File& file, std::string_view database, std::uint64_t space,
+                                     const Published& published) {
   const auto damaged = [&](std::string_view what) { return make_error(Errc::corruption, "{}: {}", file.path(), what); };
   FRACTAL_TRY_INTO(const std::uint64_t size, file.size());
   std::vector<std::byte> image(part_bytes);
@@ -188,7 +188,7 @@ Result<GraphHeader> read_header(const File& file, std::string_view database, std
   // The hash is no proof against somebody who wants to deceive: no number may lead astray.
   if (!is_sound(start.start) || start.rows == 0 || start.rows > most_graph_rows)
     return damaged("its header is senseless");
-  GraphHeader header = header_of(start, database);
+  GenerationHeader header = header_of(start, database);
   if (header.header_bytes() != header_bytes || header.graph_bytes > size) return damaged("its header is senseless");
   header.block_hashes.resize(header.full_blocks());
   if (!header.block_hashes.empty()) {

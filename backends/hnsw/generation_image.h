@@ -5,7 +5,7 @@
 #include "backends/hnsw/files.h"
 #include "backends/hnsw/generation.h"
 
-#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -37,6 +37,11 @@ inline constexpr std::string_view temporary_ending = ".tmp";
 // Who may read files may enter their folder.
 constexpr unsigned folder_permissions(unsigned of_files) { return of_files | (of_files & 0444) >> 2; }
 
+// What the capacity of blocks may be.
+constexpr bool is_block_rows(std::size_t rows) {
+  return std::has_single_bit(rows) && rows >= 16 && rows <= VectorChunk::most_rows;
+}
+
 // What both files say of the vectors.
 struct Shape {
   std::string database{};
@@ -55,7 +60,7 @@ std::vector<std::byte> vectors_header(const Shape& shape);
 inline constexpr std::uint64_t vectors_header_bytes = part_bytes;
 
 // A graph file: header of header_bytes(), the last block if it is not full, the graph.
-struct GraphHeader {
+struct GenerationHeader {
   Shape shape{};
   std::uint64_t number = 0, sequence = 0, rows = 0;
   GraphParameters parameters{};
@@ -74,8 +79,8 @@ struct GraphHeader {
 };
 
 // Of a graph file: everything in it is checked against `published`, the file's size, and what makes sense.
-Result<GraphHeader> read_header(const File& file, std::string_view database, std::uint64_t space,
-                                const Published& published);
+Result<GenerationHeader> read_header(const File& file, std::string_view database, std::uint64_t space,
+                                     const Published& published);
 // Of a vector file: it is the one of this shape.
 Result<void> check_vectors_header(const File& file, const Shape& shape);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -22,12 +23,18 @@ template <class Step> Result<void> each_of(std::size_t count, bool on_two_thread
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::optional<std::pair<std::size_t, Error>> failure;
-  const auto work = [&] {
+  std::exception_ptr thrown;
+  const auto work = [&]() noexcept {
     for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      auto done = step(i);
-      if (done) continue;
-      const std::lock_guard lock(mutex);
-      if (!failure || i < failure->first) failure.emplace(i, std::move(done).error());
+      try {
+        auto done = step(i);
+        if (done) continue;
+        const std::lock_guard lock(mutex);
+        if (!failure || i < failure->first) failure.emplace(i, std::move(done).error());
+      } catch (...) {  // no memory
+        const std::lock_guard lock(mutex);
+        thrown = std::current_exception();
+      }
       next.store(count);
     }
   };
@@ -40,13 +47,14 @@ template <class Step> Result<void> each_of(std::size_t count, bool on_two_thread
   }
   work();
   if (second.joinable()) second.join();
+  if (thrown) std::rethrow_exception(thrown);
   if (failure) return std::move(failure->second);
   return {};
 }
 
 // Where the parts of a generation lie in memory.
 struct Loaded {
-  GraphHeader header{};
+  GenerationHeader header{};
   std::shared_ptr<Region> blocks{};
   std::shared_ptr<Region> graph{};
 };
@@ -59,7 +67,7 @@ Result<void> load(Region& region, std::size_t at, const File& file, std::uint64_
 }
 
 // The full blocks, and right behind them the last one; the graph for itself.
-Result<Loaded> load_all(GraphHeader header, const File& vectors, const File& graph, bool map) {
+Result<Loaded> load_all(GenerationHeader header, const File& vectors, const File& graph, bool map) {
   FRACTAL_TRY(check_vectors_header(vectors, header.shape));
   FRACTAL_TRY_INTO(const std::uint64_t size, vectors.size());
   if (size < header.vectors_end()) {
@@ -84,7 +92,7 @@ std::span<const std::byte> graph_image(const Loaded& loaded) {
 // Of the graph, and then of each block; the blocks' rows, too, while they are in the processor's cache.
 Result<std::vector<std::shared_ptr<VectorChunk>>> verify(const Loaded& loaded, const std::string& vectors_path,
                                                          const std::string& graph_path) {
-  const GraphHeader& header = loaded.header;
+  const GenerationHeader& header = loaded.header;
   const std::size_t block_bytes = header.shape.block_bytes(), full = header.full_blocks();
   std::vector<std::shared_ptr<VectorChunk>> blocks(full + (header.tail_rows() > 0 ? 1 : 0));
   const auto step = [&](std::size_t i) -> Result<void> {
@@ -121,7 +129,7 @@ Result<std::shared_ptr<const Generation>> GenerationFolder::read(std::uint64_t s
                       published.graph, space);
   }
   FRACTAL_TRY_INTO(const File graph_file, File::open_to_read(path(published.graph)));
-  FRACTAL_TRY_INTO(GraphHeader header, read_header(graph_file, database_, space, published));
+  FRACTAL_TRY_INTO(GenerationHeader header, read_header(graph_file, database_, space, published));
   FRACTAL_TRY_INTO(const File vectors_file, File::open_to_read(path(published.vectors)));
   FRACTAL_TRY_INTO(Loaded loaded, load_all(std::move(header), vectors_file, graph_file, map_));
   if (map_) {
@@ -130,7 +138,7 @@ Result<std::shared_ptr<const Generation>> GenerationFolder::read(std::uint64_t s
   }
   auto generation = std::make_shared<Generation>();
   FRACTAL_TRY_INTO(generation->blocks, verify(loaded, vectors_file.path(), graph_file.path()));
-  const GraphHeader& known = loaded.header;
+  const GenerationHeader& known = loaded.header;
   generation->space = space;
   generation->number = known.number;
   generation->sequence = known.sequence;

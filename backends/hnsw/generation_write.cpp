@@ -106,7 +106,8 @@ Result<void> check(const Generation& generation, std::string_view database) {
   const bool fits = std::all_of(generation.blocks.begin(), generation.blocks.end(), [&](const auto& block) {
     return block->capacity == block_rows && block->dimension == generation.dimension;
   });
-  if (!fits || generation.blocks.size() != (generation.rows + block_rows - 1) / block_rows ||
+  if (!fits || !is_block_rows(block_rows) ||
+      generation.blocks.size() != (generation.rows + block_rows - 1) / block_rows ||
       generation.graph->rows() != generation.rows) {
     return refuse("its blocks, its graph and its rows do not fit together");
   }
@@ -114,9 +115,9 @@ Result<void> check(const Generation& generation, std::string_view database) {
 }
 
 // All of the header but whose vector file it is.
-Result<GraphHeader> describe(const Generation& generation, const std::string& database, std::span<const std::byte> tail,
-                             const KeepOn& keep_on) {
-  GraphHeader header;
+Result<GenerationHeader> describe(const Generation& generation, const std::string& database,
+                                  std::span<const std::byte> tail, const KeepOn& keep_on) {
+  GenerationHeader header;
   header.shape = {database,          generation.space,
                   generation.number, static_cast<std::uint32_t>(generation.dimension),
                   generation.metric, static_cast<std::uint32_t>(generation.blocks.front()->capacity)};
@@ -138,12 +139,13 @@ Result<GraphHeader> describe(const Generation& generation, const std::string& da
 
 // An older generation whose vector file can be continued.
 struct Continued {
-  GraphHeader header;
+  GenerationHeader header;
   File vectors;
 };
 
 // Any reason not to is a reason to begin a new file, even that the older one is damaged.
-std::optional<Continued> continue_file(const std::string& folder, const GraphHeader& header, const Published& older) {
+std::optional<Continued> continue_file(const std::string& folder, const GenerationHeader& header,
+                                       const Published& older) {
   const auto graph = File::open_to_read(folder + "/" + older.graph);
   if (!graph) return std::nullopt;
   auto before = read_header(*graph, header.shape.database, header.shape.space, older);
@@ -168,7 +170,8 @@ Result<void> check_space(const std::string& folder, std::uint64_t bytes) {
   return make_error(Errc::io, "{}: a generation of the index needs {} bytes, {} are free", folder, bytes, *available);
 }
 
-Result<void> write_blocks(Writer& writer, const Generation& generation, const GraphHeader& header, std::size_t from) {
+Result<void> write_blocks(Writer& writer, const Generation& generation, const GenerationHeader& header,
+                          std::size_t from) {
   for (std::size_t i = from; i < header.full_blocks(); ++i) {
     FRACTAL_TRY(writer.append_block(*generation.blocks[i], header.shape.block_bytes()));
   }
@@ -186,7 +189,7 @@ Result<Published> GenerationFolder::write(const Generation& generation, const Pu
   if (const std::size_t used = generation.rows % block_rows; used > 0) {
     tail = tail_image(*generation.blocks.back(), used, whole_parts(block_image(*generation.blocks.back()).size()));
   }
-  FRACTAL_TRY_INTO(GraphHeader header, describe(generation, database_, tail, keep_on));
+  FRACTAL_TRY_INTO(GenerationHeader header, describe(generation, database_, tail, keep_on));
   auto continued = older != nullptr ? continue_file(folder_, header, *older) : std::nullopt;
   if (continued) header.shape.vectors_number = continued->header.shape.vectors_number;
 

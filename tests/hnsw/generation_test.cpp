@@ -48,6 +48,23 @@ TEST_CASE("Blocks of the usual size") {
   CHECK(difference(made, *read) == "");
 }
 
+TEST_CASE("So much that two threads verify it") {
+  const TemporaryFolder temporary;
+  GenerationFolder folder(temporary.path().string(), database, true);
+  const std::size_t block_rows = VectorChunk::block_rows(4096);
+  const Generation made = make_generation({.rows = 4 * block_rows + 10, .dimension = 4096, .block_rows = block_rows});
+  const Published published = folder.write(made, nullptr).value();
+  CHECK(difference(made, *folder.read(space, published).value()) == "");
+  std::string bytes = bytes_of(temporary.file(published.vectors));
+  for (const std::size_t block : {3, 1}) {
+    bytes[part + block * made.block_bytes + 7] ^= 1;
+    put_bytes(temporary.file(published.vectors), bytes);
+    const auto read = folder.read(space, published);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().message.find(block == 3 ? "block 3" : "block 1") != std::string::npos);
+  }
+}
+
 TEST_CASE("A larger generation is appended to the vectors of the one before") {
   const TemporaryFolder temporary;
   GenerationFolder folder(temporary.path().string(), database, true);
