@@ -12,7 +12,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 
 namespace fractal::hnsw {
@@ -238,17 +237,20 @@ std::vector<std::byte> tail_image(const VectorChunk& block, std::size_t used, st
   return image;
 }
 
-Result<void> check_rows(const VectorChunk& block, std::size_t used, std::uint64_t space, std::uint64_t sequence) {
+Result<void> check_rows(const VectorChunk& block, std::size_t used, std::uint64_t space, std::uint64_t sequence,
+                        Metric metric) {
   const auto wrong = [](std::size_t row, std::string_view what) {
     return make_error(Errc::corruption, "row {}: {}", row, what);
   };
-  const auto is_length = [](auto x) { return x >= 0 && x <= std::numeric_limits<decltype(x)>::max(); };  // nor NaN
+  // A code is at most half as long again as its vector. (NaN is within no bounds.)
+  const double most = 2 * longest_coded(metric);
+  const auto is_term = [most](float x) { return x >= 0 && x <= most; };
   for (std::size_t row = 0; row < used; ++row) {
-    if (block.ids[row] < first_id(space) || block.ids[row] > last_id(space))
-      return wrong(row, "an id of another space");
+    const MemoryId id = block.ids[row];
+    if (id < first_id(space) || id > last_id(space)) return wrong(row, "an id of another space");
     if (block.born[row] > sequence) return wrong(row, "born after the generation");
-    if (!is_length(block.squares[row])) return wrong(row, "length of the vector");
-    if (!is_length(block.scales[row]) || !is_length(block.norms[row]) || !(block.errors[row] >= 0)) {
+    if (!(block.squares[row] > 0) || std::isinf(block.squares[row])) return wrong(row, "length of the vector");
+    if (!is_term(block.scales[row]) || !is_term(block.norms[row]) || !(block.errors[row] >= 0)) {
       return wrong(row, "terms of the code");
     }
   }

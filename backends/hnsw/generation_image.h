@@ -90,7 +90,8 @@ std::vector<std::byte> tail_image(const VectorChunk& block, std::size_t used, st
 std::span<const std::byte> block_image(const VectorChunk& block);
 
 // No value in the first `used` rows can do harm, whatever it is computed with.
-Result<void> check_rows(const VectorChunk& block, std::size_t used, std::uint64_t space, std::uint64_t sequence);
+Result<void> check_rows(const VectorChunk& block, std::size_t used, std::uint64_t space, std::uint64_t sequence,
+                        Metric metric);
 
 }  // namespace fractal::hnsw
 

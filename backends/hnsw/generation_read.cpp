@@ -109,7 +109,7 @@ Result<std::vector<std::shared_ptr<VectorChunk>>> verify(const Loaded& loaded, c
     const std::size_t used = block < full ? header.shape.block_rows : header.tail_rows();
     blocks[block] =
         std::make_shared<VectorChunk>(header.shape.block_rows, header.shape.dimension, used, image, loaded.blocks);
-    auto sound = check_rows(*blocks[block], used, header.shape.space, header.sequence);
+    auto sound = check_rows(*blocks[block], used, header.shape.space, header.sequence, header.shape.metric);
     if (!sound) return within(sound.error(), "{}: block {}", path, block);
     return {};
   };

@@ -178,47 +178,61 @@ Result<void> write_blocks(Writer& writer, const Generation& generation, const Ge
   return writer.sync();
 }
 
+// Of a vector file what is not there yet: all, or the blocks after those of `continued`.
+Result<void> write_vectors(Changes& changes, const std::string& path, unsigned permissions,
+                           std::optional<Continued> continued, const Generation& generation,
+                           const GenerationHeader& header, const KeepOn& keep_on) {
+  if (!continued) {
+    FRACTAL_TRY_INTO(Writer* const writer, changes.create(path, permissions, keep_on));
+    FRACTAL_TRY(writer->append(vectors_header(header.shape)));
+    FRACTAL_TRY(write_blocks(*writer, generation, header, 0));
+    return changes.name(path);
+  }
+  const std::size_t there = continued->header.full_blocks();
+  if (there == header.full_blocks()) return {};
+  Writer* const writer = changes.append(std::move(continued->vectors), continued->header.vectors_end(), keep_on);
+  return write_blocks(*writer, generation, header, there);
+}
+
+Result<void> write_graph(Changes& changes, const std::string& path, unsigned permissions,
+                         std::span<const std::byte> header, std::span<const std::byte> tail, const Graph& graph,
+                         const KeepOn& keep_on) {
+  FRACTAL_TRY_INTO(Writer* const writer, changes.create(path, permissions, keep_on));
+  for (const auto part : {header, tail, graph.image()}) FRACTAL_TRY(writer->append(part));
+  FRACTAL_TRY(writer->sync());
+  return changes.name(path);
+}
+
+// The last block, if it is not full.
+std::vector<std::byte> tail_of(const Generation& generation) {
+  const VectorChunk& last = *generation.blocks.back();
+  const std::size_t used = generation.rows % last.capacity;
+  return used > 0 ? tail_image(last, used, whole_parts(block_image(last).size())) : std::vector<std::byte>();
+}
+
 }  // namespace
 
 Result<Published> GenerationFolder::write(const Generation& generation, const Published* older,
                                           const std::function<bool()>& keep_on) {
   FRACTAL_TRY(check(generation, database_));
   FRACTAL_TRY(make_folder(folder_, folder_permissions(permissions_)));
-  const std::size_t block_rows = generation.blocks.front()->capacity;
-  std::vector<std::byte> tail;
-  if (const std::size_t used = generation.rows % block_rows; used > 0) {
-    tail = tail_image(*generation.blocks.back(), used, whole_parts(block_image(*generation.blocks.back()).size()));
-  }
+  const auto tail = tail_of(generation);
   FRACTAL_TRY_INTO(GenerationHeader header, describe(generation, database_, tail, keep_on));
   auto continued = older != nullptr ? continue_file(folder_, header, *older) : std::nullopt;
   if (continued) header.shape.vectors_number = continued->header.shape.vectors_number;
-
-  Published published{generation.number, generation.sequence,
-                      FileName{generation.space, header.shape.vectors_number, FileName::Kind::vectors}.to_string(),
-                      FileName{generation.space, generation.number, FileName::Kind::graph}.to_string(), Hash{}};
   const std::size_t there = continued ? continued->header.full_blocks() : 0;
   FRACTAL_TRY(check_space(folder_, header.file_bytes() + (header.full_blocks() - there) * header.shape.block_bytes()));
 
+  const auto image = header.image();
+  Published published{generation.number, generation.sequence,
+                      FileName{generation.space, header.shape.vectors_number, FileName::Kind::vectors}.to_string(),
+                      FileName{generation.space, generation.number, FileName::Kind::graph}.to_string(), hash_of(image)};
   Changes changes;
-  if (!continued) {
-    FRACTAL_TRY_INTO(Writer* const writer, changes.create(path(published.vectors), permissions_, keep_on));
-    FRACTAL_TRY(writer->append(vectors_header(header.shape)));
-    FRACTAL_TRY(write_blocks(*writer, generation, header, 0));
-    FRACTAL_TRY(changes.name(path(published.vectors)));
-  } else if (there < header.full_blocks()) {
-    Writer* const writer = changes.append(std::move(continued->vectors), continued->header.vectors_end(), keep_on);
-    FRACTAL_TRY(write_blocks(*writer, generation, header, there));
-  }
-  FRACTAL_TRY_INTO(Writer* const writer, changes.create(path(published.graph), permissions_, keep_on));
-  const auto header_image = header.image();
-  FRACTAL_TRY(writer->append(header_image));
-  FRACTAL_TRY(writer->append(tail));
-  FRACTAL_TRY(writer->append(generation.graph->image()));
-  FRACTAL_TRY(writer->sync());
-  FRACTAL_TRY(changes.name(path(published.graph)));
+  FRACTAL_TRY(
+      write_vectors(changes, path(published.vectors), permissions_, std::move(continued), generation, header, keep_on));
+  FRACTAL_TRY(write_graph(changes, path(published.graph), permissions_, image, tail, *generation.graph, keep_on));
   FRACTAL_TRY(sync_folder(folder_));
   changes.keep();
-  published.hash = hash_of(header_image);
   return published;
 }
 
