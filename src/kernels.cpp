@@ -7,10 +7,9 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "code_sums.h"
+
 #include <atomic>
-#if HWY_ARCH_X86
-#include <immintrin.h>
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace fractal::kernels::HWY_NAMESPACE {
@@ -85,6 +84,30 @@ void dot_codes(const CodeQuery& query, const std::uint8_t* rows, const std::uint
   for (std::size_t i = 0; i < count; ++i) out[i] = dot_one(query.codes, row(i), stride) - query.offset;
 }
 
+void dot_codes_at(const CodeQuery& query, const std::uint8_t* const* rows, std::size_t count, std::int32_t* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = dot_one(query.codes, rows[i], query.stride) - query.offset;
+}
+
+std::int32_t dot_rows(const std::uint8_t* left, const std::uint8_t* right, std::size_t stride) {
+#if HWY_TARGET == HWY_SCALAR
+  std::int32_t sum = 0;
+  for (std::size_t j = 0; j < stride; ++j) sum += (std::int32_t{left[j]} - 128) * (std::int32_t{right[j]} - 128);
+  return sum;
+#else
+  const hn::CappedTag<std::int16_t, code_block / 2> d16;
+  const hn::Rebind<std::uint8_t, decltype(d16)> u8;
+  const hn::RepartitionToWide<decltype(d16)> d32;
+  const auto zero = hn::Set(d16, 128);
+  auto sum0 = hn::Zero(d32), sum1 = hn::Zero(d32);
+  for (std::size_t j = 0; j < stride; j += hn::Lanes(d16)) {
+    const auto a = hn::Sub(hn::PromoteTo(d16, hn::LoadU(u8, left + j)), zero);
+    const auto b = hn::Sub(hn::PromoteTo(d16, hn::LoadU(u8, right + j)), zero);
+    sum0 = hn::ReorderWidenMulAccumulate(d32, a, b, sum0, sum1);
+  }
+  return hn::GetLane(hn::SumOfLanes(d32, hn::Add(sum0, sum1)));
+#endif
+}
+
 std::size_t bound_scores(const QueryTerms& query, const RowTerms& rows, const std::int32_t* dots, std::size_t count,
                          float threshold, float* upper, float* lower, std::uint32_t* kept) {
   const hn::CappedTag<float, 16> f;
@@ -135,18 +158,17 @@ namespace {
 HWY_EXPORT(dot);
 HWY_EXPORT(squared_l2);
 HWY_EXPORT(dot_codes);
+HWY_EXPORT(dot_codes_at);
+HWY_EXPORT(dot_rows);
 HWY_EXPORT(bound_scores);
 HWY_EXPORT(instruction_set);
 
 #if HWY_ARCH_X86
 
-// Highway 1.0 has no dot product of bytes, and asks for the wrong one of the two VNNI extensions in its
-// target for processors that have it: hence a function of our own beside its targets.
-#define FRACTAL_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
-
 bool has_vnni() {
   return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512vnni") != 0;
 }
 std::atomic<bool> use_vnni{has_vnni()};
 
@@ -154,33 +176,12 @@ std::atomic<bool> use_vnni{has_vnni()};
 #if HWY_COMPILER_GCC_ACTUAL
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
-// Sixteen partial sums. Row after row reads memory faster than several rows at once.
-FRACTAL_VNNI inline __m512i partial_sums(const std::int8_t* query, const std::uint8_t* row, std::size_t n) {
-  __m512i even = _mm512_setzero_si512(), odd = even;
-  std::size_t j = 0;
-  for (; j + 2 * code_block <= n; j += 2 * code_block) {
-    even = _mm512_dpbusd_epi32(even, _mm512_load_si512(row + j), _mm512_load_si512(query + j));
-    odd = _mm512_dpbusd_epi32(odd, _mm512_load_si512(row + j + code_block), _mm512_load_si512(query + j + code_block));
-  }
-  if (j < n) even = _mm512_dpbusd_epi32(even, _mm512_load_si512(row + j), _mm512_load_si512(query + j));
-  return _mm512_add_epi32(even, odd);
-}
-
-// The sums of four rows from their partial sums.
-FRACTAL_VNNI inline __m128i fold(__m512i a, __m512i b, __m512i c, __m512i d) {
-  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-  const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
-  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-}
-
-FRACTAL_VNNI void dot_codes_vnni(const CodeQuery& query, const std::uint8_t* rows, const std::uint32_t* slots,
-                                 std::size_t count, std::int32_t* out) {
+template <class Row>
+FRACTAL_VNNI inline void dot_codes_vnni(const CodeQuery& query, const Row& row, std::size_t count, std::int32_t* out) {
   const std::size_t n = query.stride;
-  const auto row = [&](std::size_t i) { return rows + (slots == nullptr ? i : slots[i]) * n; };
   const __m128i offset = _mm_set1_epi32(query.offset);
   std::size_t i = 0;
   for (; i + 4 <= count; i += 4) {
@@ -192,6 +193,18 @@ FRACTAL_VNNI void dot_codes_vnni(const CodeQuery& query, const std::uint8_t* row
     const __m512i a = partial_sums(query.codes, row(i), n);
     out[i] = _mm_cvtsi128_si32(_mm_sub_epi32(fold(a, a, a, a), offset));
   }
+}
+
+FRACTAL_VNNI std::int32_t dot_rows_vnni(const std::uint8_t* left, const std::uint8_t* right, std::size_t n) {
+  const __m512i zero = _mm512_set1_epi8(-128);
+  __m512i sum = _mm512_setzero_si512(), offset = sum;
+  for (std::size_t j = 0; j < n; j += code_block) {
+    const __m512i codes = _mm512_xor_si512(_mm512_load_si512(right + j), zero);  // of right, as numbers around 0
+    sum = _mm512_dpbusd_epi32(sum, _mm512_load_si512(left + j), codes);
+    offset = _mm512_dpbusd_epi32(offset, zero, codes);
+  }
+  sum = _mm512_sub_epi32(sum, offset);
+  return _mm_cvtsi128_si32(fold(sum, sum, sum, sum));
 }
 
 #if HWY_COMPILER_GCC_ACTUAL
@@ -210,9 +223,34 @@ double squared_l2(const float* left, const float* right, std::size_t n) {
 void dot_codes(const CodeQuery& query, const std::uint8_t* rows, const std::uint32_t* slots, std::size_t count,
                std::int32_t* out) {
 #if HWY_ARCH_X86
-  if (use_vnni.load(std::memory_order_relaxed)) return dot_codes_vnni(query, rows, slots, count, out);
+  const std::size_t stride = query.stride;
+  if (vnni() && slots != nullptr) {
+    return dot_codes_vnni(
+        query, [=](std::size_t i) { return rows + slots[i] * stride; }, count, out);
+  }
+  if (vnni()) {
+    return dot_codes_vnni(
+        query, [=](std::size_t i) { return rows + i * stride; }, count, out);
+  }
 #endif
   HWY_DYNAMIC_DISPATCH(dot_codes)(query, rows, slots, count, out);
+}
+
+void dot_codes(const CodeQuery& query, const std::uint8_t* const* rows, std::size_t count, std::int32_t* out) {
+#if HWY_ARCH_X86
+  if (vnni()) {
+    return dot_codes_vnni(
+        query, [=](std::size_t i) { return rows[i]; }, count, out);
+  }
+#endif
+  HWY_DYNAMIC_DISPATCH(dot_codes_at)(query, rows, count, out);
+}
+
+std::int32_t dot_rows(const std::uint8_t* left, const std::uint8_t* right, std::size_t stride) {
+#if HWY_ARCH_X86
+  if (vnni()) return dot_rows_vnni(left, right, stride);
+#endif
+  return HWY_DYNAMIC_DISPATCH(dot_rows)(left, right, stride);
 }
 
 std::size_t bound_scores(const QueryTerms& query, const RowTerms& rows, const std::int32_t* dots, std::size_t count,
@@ -222,10 +260,16 @@ std::size_t bound_scores(const QueryTerms& query, const RowTerms& rows, const st
 
 std::string instruction_set() {
   std::string name = HWY_DYNAMIC_DISPATCH(instruction_set)();
-#if HWY_ARCH_X86
-  if (use_vnni.load(std::memory_order_relaxed)) name += "+VNNI";
-#endif
+  if (vnni()) name += "+VNNI";
   return name;
+}
+
+bool vnni() {
+#if HWY_ARCH_X86
+  return use_vnni.load(std::memory_order_relaxed);
+#else
+  return false;
+#endif
 }
 
 std::vector<std::string> instruction_sets() {

@@ -32,6 +32,10 @@ struct CodeQuery {
 // i-th if slots is null; its codes are in 1..255.
 void dot_codes(const CodeQuery& query, const std::uint8_t* rows, const std::uint32_t* slots, std::size_t count,
                std::int32_t* out);
+// The same, with the address of each row.
+void dot_codes(const CodeQuery& query, const std::uint8_t* const* rows, std::size_t count, std::int32_t* out);
+// Of two rows: the sum of (left[j] - 128) * (right[j] - 128).
+std::int32_t dot_rows(const std::uint8_t* left, const std::uint8_t* right, std::size_t stride);
 
 // What is known of a row v coded as w = scale * codes: norm >= |w|, error >= |v - w|.
 struct RowTerms {
@@ -65,6 +69,8 @@ std::size_t bound_scores(const QueryTerms& query, const RowTerms& rows, const st
 
 // The instruction set in use, as "AVX3+VNNI".
 std::string instruction_set();
+// Whether sums of codes are to use AVX-512 VNNI, which is not one of Highway's targets.
+bool vnni();
 // For tests: those that this machine has, the best first, and the choice of one ("": the best). Scores are
 // comparable only within one choice.
 std::vector<std::string> instruction_sets();

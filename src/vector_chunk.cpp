@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
 #include <type_traits>
+#include <utility>
 
 namespace fractal {
 namespace {
@@ -21,9 +23,11 @@ float above(double x) {
 }
 
 std::size_t row_bytes(std::size_t dimension) {
-  return code_stride(dimension) + dimension * sizeof(float) + 3 * sizeof(std::uint64_t) + sizeof(double) +
+  return code_stride(dimension) + dimension * sizeof(float) + 2 * sizeof(std::uint64_t) + sizeof(double) +
          3 * sizeof(float);
 }
+
+constexpr std::size_t most_bytes = 8u << 20;
 
 }  // namespace
 
@@ -55,34 +59,62 @@ CodeTerms encode(std::span<const float> vector, double factor, double length, st
   return {scale, above(scale * std::sqrt(static_cast<double>(squares))), above(std::sqrt(error))};
 }
 
-VectorChunk::VectorChunk(std::size_t rows, std::size_t components)
-    : capacity(rows),
-      dimension(components),
-      stride(code_stride(components)),
-      bytes_(rows * row_bytes(components)),
-      block_(static_cast<std::byte*>(::operator new (bytes_, std::align_val_t{64}))) {
-  // The widest alignment first; capacity is a multiple of 16, so every array begins on 64 bytes.
-  std::byte* at = block_.get();
-  const auto take = [&at, rows](auto*& array, std::size_t each = 1) {
-    array = reinterpret_cast<std::remove_reference_t<decltype(array)>>(at);
-    at += rows * each * sizeof(*array);
+ChunkLayout::ChunkLayout(std::size_t rows, std::size_t dimension) : bytes(0) {
+  const auto place = [this, rows](std::size_t bytes_of_row) {
+    const std::size_t at = bytes;
+    bytes += (rows * bytes_of_row + 63) / 64 * 64;
+    return at;
   };
-  take(codes, stride);
-  take(vectors, dimension);
-  take(ids);
-  take(born);
-  take(died);
-  take(squares);
-  take(scales);
-  take(norms);
-  take(errors);
-  for (std::size_t row = 0; row < rows; ++row) new (died + row) std::atomic<std::uint64_t>(alive);
+  codes = place(code_stride(dimension));
+  vectors = place(dimension * sizeof(float));
+  ids = place(sizeof(MemoryId));
+  born = place(sizeof(std::uint64_t));
+  squares = place(sizeof(double));
+  scales = place(sizeof(float));
+  norms = place(sizeof(float));
+  errors = place(sizeof(float));
+}
+
+VectorChunk::VectorChunk(std::size_t rows, std::size_t components)
+    : capacity(rows), dimension(components), stride(code_stride(components)) {
+  bytes_ = ChunkLayout(rows, components).bytes;
+  block_.reset(static_cast<std::byte*>(::operator new (bytes_, std::align_val_t{64})));
+  place(block_.get());
+}
+
+VectorChunk::VectorChunk(std::size_t rows, std::size_t components, std::size_t used, const std::byte* image,
+                         std::shared_ptr<const void> owner)
+    : capacity(rows), dimension(components), stride(code_stride(components)), owner_(std::move(owner)) {
+  place(const_cast<std::byte*>(image));
+  if (used > 0) youngest_.store(*std::max_element(born, born + used), std::memory_order_relaxed);
+}
+
+void VectorChunk::place(std::byte* image) {
+  const ChunkLayout layout(capacity, dimension);
+  const auto at = [image](auto*& array, std::size_t offset) {
+    array = reinterpret_cast<std::remove_reference_t<decltype(array)>>(image + offset);
+  };
+  at(codes, layout.codes);
+  at(vectors, layout.vectors);
+  at(ids, layout.ids);
+  at(born, layout.born);
+  at(squares, layout.squares);
+  at(scales, layout.scales);
+  at(norms, layout.norms);
+  at(errors, layout.errors);
+  deaths_of_rows_ = std::make_unique<std::atomic<std::uint64_t>[]>(capacity);
+  died = deaths_of_rows_.get();
+  for (std::size_t row = 0; row < capacity; ++row) died[row].store(alive, std::memory_order_relaxed);
+  bytes_ += capacity * sizeof(*died);
 }
 
 std::size_t VectorChunk::good_capacity(std::size_t rows_before, std::size_t dimension) {
-  constexpr std::size_t most_bytes = 8u << 20;
   const std::size_t most = std::clamp<std::size_t>(most_bytes / row_bytes(dimension), 16, most_rows);
   return std::clamp<std::size_t>(rows_before, 16, most) / 16 * 16;
+}
+
+std::size_t VectorChunk::block_rows(std::size_t dimension) {
+  return std::clamp<std::size_t>(std::bit_floor(most_bytes / row_bytes(dimension)), 16, most_rows);
 }
 
 void VectorChunk::write(std::size_t row, MemoryId id, std::uint64_t sequence, std::span<const float> vector,

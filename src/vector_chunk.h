@@ -27,6 +27,13 @@ CodeTerms encode(std::span<const float> vector, double factor, double length, st
 // Longer vectors have no code.
 double longest_coded(Metric metric);
 
+// Where each array of a chunk begins in its image: the bytes of its rows, which a file may hold as they are.
+struct ChunkLayout {
+  ChunkLayout(std::size_t rows, std::size_t dimension);
+  std::size_t codes, vectors, ids, born, squares, scales, norms, errors;  // offsets, each a multiple of 64
+  std::size_t bytes;
+};
+
 // A fixed number of rows at fixed addresses, filled from the front by one writer. Readers look only at
 // rows that were published to them; of those nothing changes any more but `died`.
 class VectorChunk {
@@ -35,7 +42,10 @@ class VectorChunk {
   static constexpr std::size_t most_rows = 4096;
 
   VectorChunk(std::size_t rows, std::size_t components);
-  // A good capacity for the chunk that follows so many rows: small spaces stay small.
+  // Over an image with its first `used` rows filled, of which nothing may be written; `owner` keeps it in place.
+  VectorChunk(std::size_t rows, std::size_t components, std::size_t used, const std::byte* image,
+              std::shared_ptr<const void> owner);
+  // A good capacity for the chunk that follows so many rows: small spaces stay small. A multiple of 16.
   static std::size_t good_capacity(std::size_t rows_before, std::size_t dimension);
 
   // `square`: kernels::dot of the vector with itself.
@@ -51,8 +61,12 @@ class VectorChunk {
   bool is_alive(std::size_t row, std::uint64_t as_of) const {
     return born[row] <= as_of && as_of < died[row].load(std::memory_order_relaxed);
   }
+  // The capacity of the chunks of a generation: a power of two, 16 at least.
+  static std::size_t block_rows(std::size_t dimension);
+
   const float* vector(std::size_t row) const { return vectors + row * dimension; }
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const { return bytes_; }  // of memory of its own
+  const std::byte* image() const { return reinterpret_cast<const std::byte*>(codes); }
 
   const std::size_t capacity;
   const std::size_t dimension;
@@ -71,8 +85,12 @@ class VectorChunk {
   struct Free {
     void operator()(std::byte* block) const { ::operator delete (block, std::align_val_t{64}); }
   };
-  std::size_t bytes_;
-  std::unique_ptr<std::byte, Free> block_;
+  void place(std::byte* image);
+
+  std::size_t bytes_ = 0;
+  std::unique_ptr<std::byte, Free> block_;  // null: the image is another's
+  std::shared_ptr<const void> owner_;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> deaths_of_rows_;
   std::atomic<std::uint64_t> youngest_{0};
   std::atomic<std::uint32_t> deaths_{0};
 };

@@ -1,0 +1,77 @@
+// Invariant: nothing here but hnswlib's own calls. Compiled twice, hence the namespace without a name: each has an
+// hnswlib of its own.
+#include "raw_hnswlib.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cmath>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <list>
+#include <mutex>
+#include <queue>
+#include <random>
+#include <stdexcept>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#include <x86intrin.h>
+#endif
+
+namespace {
+#include <hnswlib/hnswlib.h>
+}  // namespace
+
+namespace fractal::bench {
+namespace {
+
+class Raw : public RawHnswlib {
+ public:
+  explicit Raw(std::size_t dimension) : dimension_(dimension), space_(dimension) {}
+
+  void build(const float* rows, std::size_t count, std::size_t threads) override {
+    index_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(&space_, count, raw_m, raw_ef_construction);
+    index_->addPoint(rows, 0);
+    std::atomic<std::size_t> next{1};
+    std::vector<std::jthread> workers;
+    for (std::size_t i = 0; i < threads; ++i) {
+      workers.emplace_back([&] {
+        for (std::size_t row = next++; row < count; row = next++) index_->addPoint(rows + row * dimension_, row);
+      });
+    }
+  }
+  void save(const std::string& file) override { index_->saveIndex(file); }
+  void load(const std::string& file, std::size_t count) override {
+    index_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(&space_, file, false, count);
+  }
+  void search(const float* query, std::size_t ef, std::size_t k, std::uint32_t* out) override {
+    index_->setEf(ef);
+    auto found = index_->searchKnn(query, k);
+    for (std::size_t i = found.size(); i > 0; --i, found.pop()) {
+      out[i - 1] = static_cast<std::uint32_t>(found.top().second);
+    }
+  }
+
+ private:
+  std::size_t dimension_;
+  hnswlib::InnerProductSpace space_;
+  std::unique_ptr<hnswlib::HierarchicalNSW<float>> index_;
+};
+
+}  // namespace
+
+std::unique_ptr<RawHnswlib> FRACTAL_RAW_HNSWLIB(std::size_t dimension) { return std::make_unique<Raw>(dimension); }
+
+}  // namespace fractal::bench
