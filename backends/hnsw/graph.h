@@ -49,10 +49,10 @@ struct WalkQuery {
   kernels::CodeQuery codes{};
   // The likeness of a row is 2 * scale * row.scale * (codes . row) - row.square: greater is nearer.
   float scale = 1;
-  std::size_t ef = 64;                         // nodes in the pool of the walk
-  std::size_t keep = 20;                       // nodes to return; at most ef
+  std::size_t ef = 64;                         // nodes in the pool of the walk; at least `keep` are
+  std::size_t keep = 20;                       // nodes to return
   const std::uint64_t* allowed = nullptr;      // a bit for each node; null: all may be returned
-  std::size_t most_visited = ~std::size_t{0};  // stops there
+  std::size_t most_visited = ~std::size_t{0};  // no step begins after so many
 };
 
 struct Walked {
@@ -73,9 +73,12 @@ class Graph {
     std::size_t threads = 1;
     // A graph over the first rows of the same (its parameters count, not those above): it is extended.
     const Graph* previous = nullptr;
-    // Called by a builder thread between insertions, with the rows done; false gives up (`unavailable`).
+    // Called by the thread that calls build(), between insertions, with the rows done; false gives up
+    // (`unavailable`).
     std::function<bool(std::size_t done)> keep_on{};
   };
+  // One thread always builds the same graph; extending gives the same as building anew. A builder takes about
+  // 20 + 8 * m bytes a row, `rows` not counted, and as much again for the image.
   static Result<std::shared_ptr<const Graph>> build(const CodeRows& rows, const Build& build);
 
   // Over an image made by build(), of so many rows, at an address that is a multiple of 64; `owner` keeps it
@@ -88,7 +91,8 @@ class Graph {
   virtual const GraphParameters& parameters() const = 0;
   // Rows that no walk reaches, rising: a search has to look at each. (Found when it is built; nearly always none.)
   virtual std::span<const Node> unreachable() const = 0;
-  // `out` is overwritten; its memory is used again. Unreachable rows are looked at, too.
+  // `out` is overwritten; its memory is used again. Unreachable rows are looked at, too. Any thread; a thread keeps
+  // some memory for its next walk, a bit a row and 4 bytes for each row visited at once.
   virtual void walk(const CodeRows& rows, const WalkQuery& query, Walked& out) const = 0;
 };
 

