@@ -64,6 +64,7 @@ class Best {
 // Which rows a query may return.
 class Gate {
  public:
+  Gate() = default;
   Gate(const FlatView& view, const VectorQuery& query)
       : as_of_(query.as_of), allowed_(query.allowed), excluded_(query.excluded) {
     for (const MemoryId id : excluded_) hints_[id % hint_bits / 64] |= std::uint64_t{1} << id % 64;
@@ -122,9 +123,9 @@ class Gate {
     return kept;
   }
 
-  std::uint64_t as_of_;
-  const std::vector<MemoryId>* allowed_;
-  std::span<const MemoryId> excluded_;
+  std::uint64_t as_of_ = 0;
+  const std::vector<MemoryId>* allowed_ = nullptr;  // null: all
+  std::span<const MemoryId> excluded_{};
   MemoryId first_ = 0;
   std::vector<std::uint64_t> bits_;                    // of the allowed ids, from first_ on
   std::array<std::uint64_t, hint_bits / 64> hints_{};  // most ids that are not excluded have no bit here
@@ -208,28 +209,51 @@ struct Workspace {
 
 class Scanner {
  public:
-  Scanner(const FlatView& view, const VectorQuery& query)
+  Scanner(const FlatView& view, const VectorQuery& query, Gate gate)
       : view_(view),
         query_(query),
         scorer_(view.metric, query.vector),
         work_(workspace()),
         coded_(query.vector, view.metric, scorer_.square(), work_.query_codes.data()),
-        gate_(view, query),
+        gate_(std::move(gate)),
         k_(std::min(query.k, view.rows)) {
     work_.reset();
   }
 
-  Result<VectorHits> run() {
+  Result<VectorHits> all(std::size_t first_chunk) {
     std::size_t first = 0;
     for (std::size_t c = 0; first < view_.rows; ++c) {
+      const std::size_t rows = view_.rows_of(c, first);
+      first += rows;
+      if (c < first_chunk) continue;
       FRACTAL_TRY(check());
       const VectorChunk& chunk = *(*view_.chunks)[c];
-      const std::size_t rows = std::min(chunk.capacity, view_.rows - first);
       for (std::size_t begin = 0; begin < rows; begin += block) scan(chunk, c, begin, std::min(block, rows - begin));
-      first += rows;
     }
     FRACTAL_TRY(rescore());
     return std::move(hits_);
+  }
+
+  Result<VectorHits> these(std::span<const Slot> slots) {
+    for (std::size_t i = 0; i < slots.size();) {
+      if (i % (1u << 14) < block) FRACTAL_TRY(check());
+      const std::size_t c = chunk_of(slots[i]);
+      const VectorChunk& chunk = *(*view_.chunks)[c];
+      std::size_t count = 0;
+      for (; i < slots.size() && count < block && chunk_of(slots[i]) == c; ++i) {
+        work_.places[count++] = static_cast<std::uint32_t>(row_of(slots[i]));
+      }
+      score(chunk, c, 0, count, false);
+    }
+    FRACTAL_TRY(rescore());
+    return std::move(hits_);
+  }
+
+  // The exact scores of these, the best first.
+  Result<std::vector<VectorHits::Entry>> best_of(std::span<const Slot> slots) {
+    for (const Slot slot : slots) work_.candidates.push_back({-lowest, slot});
+    FRACTAL_TRY(rescore());
+    return std::move(hits_.entries);
   }
 
  private:
@@ -242,12 +266,16 @@ class Scanner {
   }
 
   void scan(const VectorChunk& chunk, std::size_t c, std::size_t begin, std::size_t rows) {
+    const std::size_t count = gate_.pass(chunk, begin, rows, work_.places.data());
+    score(chunk, c, begin, count, count == rows);
+  }
+
+  // `whole`: the `count` rows from `begin` on; else those at work_.places, counted from there.
+  void score(const VectorChunk& chunk, std::size_t c, std::size_t begin, std::size_t count, bool whole) {
     Workspace& w = work_;
-    const std::size_t count = gate_.pass(chunk, begin, rows, w.places.data());
     hits_.matched += count;
     if (count == 0 || k_ == 0) return;
     hits_.visited += count;
-    const bool whole = count == rows;
     const auto row = [&](std::size_t i) { return begin + (whole ? i : w.places[i]); };
     if (!coded_.usable()) {
       for (std::size_t i = 0; i < count; ++i) w.candidates.push_back({-lowest, slot_of(c, row(i))});
@@ -320,6 +348,8 @@ class Scanner {
   VectorHits hits_;
 };
 
+}  // namespace
+
 Result<void> check_query(const FlatView& view, const VectorQuery& query) {
   if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "vector search"));
   if (query.vector.size() != view.dimension) {
@@ -333,39 +363,28 @@ Result<void> check_query(const FlatView& view, const VectorQuery& query) {
   return {};
 }
 
-}  // namespace
-
-bool FlatView::knows(std::uint64_t as_of) const {
-  return std::any_of(moments.begin(), moments.end(),
-                     [as_of](const Moments& m) { return m.first <= as_of && as_of <= m.last; });
+Result<void> check_moment(const FlatView& view, const VectorQuery& query) {
+  if (view.knows(query.as_of)) return {};
+  return make_error(Errc::unavailable, "vector index: its state is of sequence {}, the query asks for {}",
+                    view.applied(), query.as_of);
 }
 
-Result<VectorHits> scan_view(const FlatView& view, const VectorQuery& query) {
+Result<VectorHits> scan_view(const FlatView& view, const VectorQuery& query, std::size_t first_chunk) {
   if (view.rows == 0) return VectorHits{};
   FRACTAL_TRY(check_query(view, query));
   if (query.allowed != nullptr && query.allowed->empty()) return VectorHits{};
-  return Scanner(view, query).run();
+  return Scanner(view, query, Gate(view, query)).all(first_chunk);
 }
 
-Result<VectorHits> score_slots(const FlatView& view, const VectorQuery& query, const std::vector<Slot>& slots) {
+Result<VectorHits> scan_slots(const FlatView& view, const VectorQuery& query, std::span<const Slot> slots) {
+  if (view.rows == 0) return VectorHits{};
   FRACTAL_TRY(check_query(view, query));
-  const VectorScorer scorer(view.metric, query.vector);
-  const Gate gate(view, {.vector = query.vector, .excluded = query.excluded});
-  VectorHits hits;
-  Best best(std::min(query.k, slots.size()));
-  for (const Slot slot : slots) {
-    const VectorChunk& chunk = view.chunk(slot);
-    const std::size_t row = row_of(slot);
-    if (gate.is_excluded(chunk.ids[row])) continue;
-    if (++hits.matched % 1024 == 0 && query.control != nullptr) {
-      FRACTAL_TRY(check_control(*query.control, "vector search"));
-    }
-    if (query.k == 0) continue;
-    ++hits.visited;
-    best.offer(chunk.ids[row], scorer(chunk.vector(row), chunk.squares[row]));
-  }
-  hits.entries = best.take();
-  return hits;
+  return Scanner(view, query, Gate()).these(slots);
+}
+
+Result<std::vector<VectorHits::Entry>> best_of(const FlatView& view, const VectorQuery& query,
+                                               std::span<const Slot> slots) {
+  return Scanner(view, query, Gate()).best_of(slots);
 }
 
 }  // namespace fractal

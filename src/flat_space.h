@@ -1,0 +1,78 @@
+// The vectors of one space in memory, in chunks: what commits and pulls change, and views of it for readers.
+#ifndef FRACTAL_SRC_FLAT_SPACE_H
+#define FRACTAL_SRC_FLAT_SPACE_H
+
+#include "flat_view.h"
+#include "slot_table.h"
+
+#include <fractal/backend.h>
+
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace fractal {
+
+// Rows made elsewhere that take the place of a space's first rows.
+struct Adoption {
+  std::shared_ptr<const FrozenRows> frozen{};
+  Chunks blocks{};                    // equal capacities, but for the last one full; of no other view
+  std::vector<std::uint32_t> dead{};  // rows that were dead as of the sequence
+  std::uint64_t sequence = 0;         // all vectors alive as of it are among the rows
+  std::size_t dimension = 0;
+  Metric metric = Metric::cosine;
+};
+
+// A view, and where in it the rows are that a query allows.
+struct Taken {
+  FlatView view{};
+  // Rising; of the allowed ids without the excluded. None: every row is allowed, or the moment asked for is an
+  // old one and all rows must be looked at.
+  std::optional<std::vector<Slot>> slots{};
+  std::size_t excluded = 0;  // excluded ids that have a living row
+};
+
+// Any thread may call. Writers take turns; a reader works on its view.
+class FlatSpace {
+ public:
+  Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes);
+  Result<void> catch_up(const SpaceRecord& to, const VectorIndex::Pull& pull);
+  // `unavailable`: the rows are not those of this space, or of another shape; nothing has changed then.
+  Result<void> adopt(const Adoption& adoption);
+  VectorIndex::Stats stats() const;
+
+  FlatView view() const;
+  std::uint64_t applied() const;
+  bool has_frozen() const;
+  // What a query needs. `most`: with more allowed ids than this share of the rows going through all is better.
+  Taken take(const VectorQuery& query, double most) const;
+
+ private:
+  class Tail;
+  struct Staged;
+  class Adopting;
+
+  bool fits(const SpaceRecord& to) const;
+  Staged stage(const SpaceRecord& to) const;
+  Result<void> add(Staged& staged, const VectorChange& change, Metric metric) const;
+  void publish(Staged& staged, const SpaceRecord& to, bool gap);
+  static Result<void> write(Tail& tail, const VectorChange& change, Metric metric, Slot& slot);
+  void compact();
+  void replace(FlatView next, const Tail& tail, SlotTable& slots);
+  void reset();
+
+  std::mutex write_mutex_;
+  mutable std::shared_mutex view_mutex_;
+  // Changed with both locks held, so either is enough to read them.
+  FlatView view_;
+  SlotTable slots_;        // of the living rows
+  std::size_t used_ = 0;   // rows in the last chunk
+  std::size_t bytes_ = 0;  // of the chunks
+};
+
+}  // namespace fractal
+
+#endif
