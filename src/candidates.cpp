@@ -11,16 +11,13 @@
 namespace fractal {
 namespace {
 constexpr std::size_t rows_per_check = 1000;
-}
 
-Result<std::optional<std::vector<MemoryId>>> candidates(const Look& look, const Filter& filter,
-                                                        const Coordinate& within, const Control& control) {
-  if (filter.empty() && within.empty()) return std::optional<std::vector<MemoryId>>{};
-  const std::string prefix = within.empty() ? std::string() : within.key();
+Result<std::vector<MemoryId>> evaluate(const Look& look, const Filter& filter, const std::string& prefix,
+                                       const Control& control) {
   FRACTAL_TRY_INTO(auto selection, look.view().select(filter, prefix, std::numeric_limits<std::size_t>::max()));
   std::vector<MemoryId> proposed = std::move(selection.ids);
   if (!look.expired_ids().empty()) std::erase_if(proposed, [&](MemoryId id) { return look.hidden_id(id); });
-  if (selection.exact) return std::optional(std::move(proposed));
+  if (selection.exact) return proposed;
 
   std::vector<MemoryId> passed;
   for (std::size_t begin = 0; begin < proposed.size(); begin += rows_per_check) {
@@ -31,7 +28,26 @@ Result<std::optional<std::vector<MemoryId>>> candidates(const Look& look, const 
       if (matches(filter, row)) passed.push_back(row.id);
     }
   }
-  return std::optional(std::move(passed));
+  return passed;
+}
+
+}  // namespace
+
+Result<IdSet> candidates(const Database& database, const Look& look, const Filter& filter, const Coordinate& within,
+                         const Control& control) {
+  if (filter.empty() && within.empty()) return IdSet{};
+  const SpaceRecord& space = look.space();
+  // A memory that expires leaves the answer without a write.
+  const bool lasting = look.expired_ids().empty();
+  const std::string prefix = within.empty() ? std::string() : within.key();
+  const std::string question = filter.to_json() + prefix;
+  if (lasting) {
+    if (IdSet known = database.filter_cache().find(space.number, space.sequence, question)) return known;
+  }
+  FRACTAL_TRY_INTO(auto ids, evaluate(look, filter, prefix, control));
+  IdSet set = std::make_shared<const std::vector<MemoryId>>(std::move(ids));
+  if (lasting) database.filter_cache().keep(space.number, space.sequence, question, set);
+  return set;
 }
 
 }  // namespace fractal

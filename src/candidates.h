@@ -4,13 +4,13 @@
 
 #include "src/database.h"
 
-#include <vector>
+#include "src/filter_cache.h"
 
 namespace fractal {
 
-// Nothing to test: no set, everything is allowed. Expired memories are never in the set.
-Result<std::optional<std::vector<MemoryId>>> candidates(const Look& look, const Filter& filter,
-                                                        const Coordinate& within, const Control& control);
+// Nothing to test: null, everything is allowed. Expired memories are never in the set.
+Result<IdSet> candidates(const Database& database, const Look& look, const Filter& filter, const Coordinate& within,
+                         const Control& control);
 
 }  // namespace fractal
 

@@ -5,6 +5,7 @@
 #include "src/error.h"
 #include "src/json.h"
 #include "src/validate.h"
+#include "src/vector_index.h"
 
 #include <algorithm>
 #include <exception>
@@ -87,7 +88,7 @@ Result<std::shared_ptr<Database>> Database::open(Options options) {
   FRACTAL_TRY_INTO(auto storage, open_storage(options));
   FRACTAL_TRY_INTO(const auto stored, storage->setting(text_fields_setting));
   FRACTAL_TRY_INTO(auto text_fields, choose_text_fields(options, stored));
-  auto index = options.vector_index ? options.vector_index : make_flat_index();
+  FRACTAL_TRY_INTO(auto index, open_vector_index(options, storage));
   std::shared_ptr<Database> database(
       new Database(std::move(options), std::move(storage), std::move(index), std::move(text_fields)));
   FRACTAL_TRY(database->settle_text_fields());
@@ -290,15 +291,24 @@ Result<EmbedderPtr> Database::embedder_of(const Space& space, const std::shared_
   return embedder;
 }
 
+Result<void> Database::catch_up(const Look& look) const {
+  const SpaceRecord& space = look.space();
+  // Removals that it missed are forgotten.
+  if (space.horizon != 0) {
+    const std::uint64_t applied = index_->applied(space.number);
+    if (applied != 0 && applied < space.horizon) index_->drop(space.number);
+  }
+  return index_->catch_up(space, pull_from(look));
+}
+
+VectorIndex::Pull Database::pull_from(const Look& look) {
+  return [&look](std::uint64_t after, const VectorVisitor& visit) { return look.view().vectors(after, visit); };
+}
+
 Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery& query) const {
   const SpaceRecord& space = look.space();
   if (space.vectors == 0) return VectorHits{};
-  const VectorIndex::Pull pull = [&](std::uint64_t after, const VectorVisitor& visit) {
-    return look.view().vectors(after, visit);
-  };
-  const std::uint64_t applied = index_->stats(space.number).applied;
-  if (applied != 0 && applied < space.horizon) index_->drop(space.number);  // removals it missed are forgotten
-  auto caught_up = index_->catch_up(space, pull);
+  auto caught_up = catch_up(look);
   if (caught_up) {
     auto hits = index_->search(space, query);
     if (hits || hits.error().code != Errc::unavailable) return hits;
@@ -308,7 +318,7 @@ Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery&
   if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "search"));
   // The index has moved past this moment (an old snapshot, another process's writes): the rows themselves.
   const auto rows = make_flat_index();
-  FRACTAL_TRY(rows->catch_up(space, pull));
+  FRACTAL_TRY(rows->catch_up(space, pull_from(look)));
   return rows->search(space, query);
 }
 

@@ -7,6 +7,7 @@
 #include <fractal/fractal_memory.h>
 
 #include "src/embedding.h"
+#include "src/filter_cache.h"
 #include "src/keywords.h"
 #include "src/read_log.h"
 #include "src/write_queue.h"
@@ -64,6 +65,7 @@ class Database {
   VectorIndex& index() const noexcept { return *index_; }
   const TextFields& text_fields() const noexcept { return text_fields_; }
   ReadLog& read_log() noexcept { return read_log_; }
+  FilterCache& filter_cache() const noexcept { return filter_cache_; }
   Embedders& embedders() noexcept { return embedders_; }
   Time now() const;
 
@@ -75,6 +77,10 @@ class Database {
   // A write that is not a batch: upkeep, reindexing, erasing.
   Result<void> write(std::function<Result<void>(WriteTransaction&)> run);
 
+  // Brings the vector index up to the look's moment.
+  Result<void> catch_up(const Look& look) const;
+  // The vectors of the look, which must outlive it.
+  static VectorIndex::Pull pull_from(const Look& look);
   // The best by vector as of the look, whatever state the index is in.
   Result<VectorHits> search_vectors(const Look& look, const VectorQuery& query) const;
 
@@ -101,6 +107,7 @@ class Database {
   Embedders embedders_;
   WriteQueue queue_;
   ReadLog read_log_;
+  mutable FilterCache filter_cache_;
 };
 
 }  // namespace fractal

@@ -134,7 +134,7 @@ Result<std::vector<NearHit>> Reads::near(const Coordinate& coordinate, const Nea
     return make_error(Errc::invalid_argument, "radius {} is not 0 or more", *options.radius);
   }
   FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
-  FRACTAL_TRY_INTO(const auto allowed, candidates(look, options.filter, {}, options.control));
+  FRACTAL_TRY_INTO(const auto allowed, candidates(*database_, look, options.filter, {}, options.control));
 
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const double radius = options.radius.value_or(infinity);
@@ -211,6 +211,8 @@ Result<Stats> Reads::stats() const {
               .index_vectors = index.vectors + index.dead,
               .index_bytes = index.bytes,
               .index_applied = index.applied,
+              .graph_vectors = index.graph_vectors,
+              .graph_building = index.building,
               .embedder = space.embedder};
   FRACTAL_TRY_INTO(stats.indexed_fields, database_->storage().indexed_fields());
   return stats;

@@ -70,7 +70,7 @@ class SearchRun {
 
   Result<SearchResult> run() {
     FRACTAL_TRY(choose_mode());
-    FRACTAL_TRY_INTO(allowed_, candidates(look_, options_.filter, options_.within, options_.control));
+    FRACTAL_TRY_INTO(allowed_, candidates(database_, look_, options_.filter, options_.within, options_.control));
     result_.sequence = space_.sequence;
     if (result_.mode != SearchMode::vector) FRACTAL_TRY(score_keywords());
     FRACTAL_TRY(collect());
@@ -137,13 +137,16 @@ class SearchRun {
                                                                  .as_of = space_.sequence,
                                                                  .allowed = allowed,
                                                                  .excluded = look_.expired_ids(),
+                                                                 .recall = options_.recall,
+                                                                 .exact = options_.exact,
                                                                  .control = &options_.control}));
     result_.visited += hits.visited;
     result_.exact = result_.exact && hits.exact;
+    if (result_.plan.empty() || !hits.exact) result_.plan = hits.plan;
     return hits;
   }
 
-  const std::vector<MemoryId>* allowed() const { return allowed_ ? &*allowed_ : nullptr; }
+  const std::vector<MemoryId>* allowed() const { return allowed_.get(); }
 
   Result<void> collect() {
     switch (result_.mode) {
@@ -304,6 +307,11 @@ class SearchRun {
     return {};
   }
 
+  Columns columns() const {
+    if (options_.embeddings) return Columns::all;
+    return options_.payloads ? Columns::payload : Columns::header;
+  }
+
   Result<void> fill_page() {
     const std::size_t begin = std::min(options_.offset, candidates_.size());
     const std::size_t size = std::min(options_.top_k, candidates_.size() - begin);
@@ -313,7 +321,7 @@ class SearchRun {
     std::vector<MemoryId> ids;
     ids.reserve(places.size());
     for (const auto& [id, place] : places) ids.push_back(id);
-    FRACTAL_TRY_INTO(auto rows, look_.view().fetch(ids, options_.embeddings ? Columns::all : Columns::payload));
+    FRACTAL_TRY_INTO(auto rows, look_.view().fetch(ids, columns()));
     if (rows.size() != size) {
       return make_error(Errc::corruption, "search: {} of {} hits have no row; run verify()", size - rows.size(), size);
     }
@@ -355,7 +363,8 @@ class SearchRun {
   void describe_plan() {
     std::string& plan = result_.plan;
     if (result_.mode != SearchMode::keyword) {
-      plan = fmt::format("scan: {} of {} vectors compared", result_.visited, space_.vectors);
+      plan =
+          fmt::format("{}: {} of {} vectors compared", plan.empty() ? "scan" : plan, result_.visited, space_.vectors);
     }
     if (result_.mode != SearchMode::vector) {
       plan += fmt::format("{}keywords: {} terms in {} memories", plan.empty() ? "" : "; ", terms_.size(),
@@ -376,7 +385,7 @@ class SearchRun {
   const SpaceRecord& space_;
   const double alpha_;
   Fusion fusion_;
-  std::optional<std::vector<MemoryId>> allowed_;
+  IdSet allowed_;
   std::vector<std::string> terms_;
   Bm25Scores bm25_;
   std::vector<KeywordHit> keyword_hits_;  // eligible, rising ids

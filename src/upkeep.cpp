@@ -11,6 +11,7 @@
 #include "src/kernels.h"
 #include "src/link_rows.h"
 #include "src/validate.h"
+#include "src/vector_index.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -167,10 +168,11 @@ Result<std::uint64_t> FractalMemory::erase_space() const {
     FRACTAL_TRY_INTO(const SpaceRecord* record, transaction.space(space_));
     number = record->number;
     memories = record->memories;
-    return transaction.erase_space(number);
+    FRACTAL_TRY(transaction.erase_space(number));
+    return transaction.set_setting(vector_index_setting(number), "");
   }));
   database_->read_log().take(space_);
-  database_->index().drop(number);
+  database_->index().erase(number);
   return memories;
 }
 
@@ -190,6 +192,7 @@ Result<void> FractalMemory::create_index(std::string_view path, const Control& c
 Result<Health> FractalMemory::health() const {
   Storage& storage = database_->storage();
   Health health{.backend = storage.describe(), .simd = kernels::instruction_set(), .problems = storage.problems()};
+  for (auto& problem : database_->index().problems()) health.problems.push_back(std::move(problem));
   if (auto spaces = storage.spaces(); !spaces) health.problems.push_back(spaces.error().message);
   health.ok = health.problems.empty();
   return health;
@@ -202,6 +205,11 @@ Result<VerifyReport> FractalMemory::verify(const Control& control) const {
   for (const Space& space : spaces) {
     FRACTAL_TRY_INTO(const Look look, database_->look(space, nullptr, control));
     FRACTAL_TRY(SpaceCheck(*database_, look, control, report).run());
+    FRACTAL_TRY(database_->catch_up(look));
+    FRACTAL_TRY_INTO(const auto problems, database_->index().verify(look.space(), Database::pull_from(look), control));
+    for (const std::string& problem : problems) {
+      report.problems.push_back(fmt::format("space {}/{}: vector index: {}", space.tenant, space.name, problem));
+    }
   }
   return report;
 }
@@ -216,9 +224,9 @@ Result<RepairReport> FractalMemory::repair(const Control& control) const {
       FRACTAL_TRY_INTO(const SpaceRecord* record, transaction.space(space));
       number = record->number;
       FRACTAL_TRY_INTO(memories, database_->rebuild_keywords(transaction, space, control));
-      return {};
+      return transaction.set_setting(vector_index_setting(number), "");
     }));
-    database_->index().drop(number);
+    database_->index().erase(number);
     report.repaired.push_back(
         fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name, memories));
   }
@@ -244,6 +252,10 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
       }));
       report.expired_removed += removed;
     }
+    FRACTAL_TRY_INTO(const Look look, database_->look(space, nullptr, options.control));
+    if (look.space().vectors == 0 && !options.purge) continue;
+    FRACTAL_TRY(database_->catch_up(look));
+    FRACTAL_TRY(database_->index().build(look.space().number, options.purge, options.control));
   }
   FRACTAL_TRY_INTO(report.bytes_rewritten, database_->storage().maintain(options.purge, options.control));
   return report;

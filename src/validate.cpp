@@ -174,6 +174,9 @@ Result<void> check_query(const Query& query, const SearchOptions& options) {
   if (!within_unit(options.diversity)) {
     return make_error(Errc::invalid_argument, "diversity {} is not in 0..1", options.diversity);
   }
+  if (!(options.recall >= 0.5 && options.recall <= 0.999)) {
+    return make_error(Errc::invalid_argument, "recall {} is not in 0.5..0.999", options.recall);
+  }
   FRACTAL_TRY(check_text(query.text, "query text", limits::query_text));
   if (!query.vector.empty()) FRACTAL_TRY(check_vector(query.vector, "query vector"));
   const bool wants_text = options.mode == SearchMode::keyword || options.mode == SearchMode::hybrid;
@@ -236,6 +239,13 @@ Result<void> check_options(const Options& options) {
   if (options.indexed_fields.size() > limits::indexed_fields) {
     return make_error(Errc::invalid_argument, "indexed_fields has {} paths, more than {}",
                       options.indexed_fields.size(), limits::indexed_fields);
+  }
+  if (options.index.m < 2 || options.index.m > 64) {
+    return make_error(Errc::invalid_argument, "index.m {} is not in 2..64", options.index.m);
+  }
+  if (options.index.ef_construction < 8 || options.index.ef_construction > 4096) {
+    return make_error(Errc::invalid_argument, "index.ef_construction {} is not in 8..4096",
+                      options.index.ef_construction);
   }
   if (options.busy_timeout.count() < 0) return make_error(Errc::invalid_argument, "busy_timeout is negative");
   if (options.audit.keep_for.count() < 0) return make_error(Errc::invalid_argument, "audit.keep_for is negative");

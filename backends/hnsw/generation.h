@@ -8,6 +8,7 @@
 #ifndef FRACTAL_BACKENDS_HNSW_GENERATION_H
 #define FRACTAL_BACKENDS_HNSW_GENERATION_H
 
+#include "backends/hnsw/calibration.h"
 #include "backends/hnsw/graph.h"
 #include "backends/hnsw/hash.h"
 #include "src/vector_chunk.h"
@@ -50,9 +51,10 @@ struct Generation {
   Metric metric = Metric::cosine;
   std::vector<std::shared_ptr<VectorChunk>> blocks{};
   std::size_t block_bytes = 0;
+  std::vector<std::uint32_t> dead{};  // rows that are not alive as of the sequence, rising
   std::shared_ptr<const Graph> graph{};
+  Calibration calibration{};
 };
-
 // Blocks for the rows of a generation to come, placed as Generation wants them.
 struct Blocks {
   std::vector<std::shared_ptr<VectorChunk>> blocks{};  // each owns the memory of all

@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <type_traits>
 
 namespace fractal::hnsw {
@@ -44,13 +45,17 @@ struct GraphStart {
   std::uint64_t graph_bytes = 0;
   std::uint32_t m = 0;
   std::uint32_t ef_construction = 0;
+  std::uint32_t dead = 0;               // behind the hashes of the blocks: so many rows that are dead,
+  std::uint32_t calibration_steps = 0;  // and so many steps
   Hash tail_hash{};
   Hash graph_hash{};
 };
+static_assert(sizeof(Calibration::Step) == 16 && std::is_trivially_copyable_v<Calibration::Step>);
 static_assert(sizeof(FileStart) == 120 && std::is_trivially_copyable_v<FileStart>);
-static_assert(sizeof(GraphStart) == 192 && std::is_trivially_copyable_v<GraphStart>);
+static_assert(sizeof(GraphStart) == 200 && std::is_trivially_copyable_v<GraphStart>);
 
 constexpr std::uint64_t most_graph_rows = no_node;
+constexpr std::uint32_t most_calibration_steps = 64;
 
 FileStart start_of(const Shape& shape, const Magic& magic, std::uint64_t header_bytes) {
   FileStart start;
@@ -107,6 +112,18 @@ GenerationHeader header_of(const GraphStart& image, std::string_view database) {
   return header;
 }
 
+// Rising rows, and steps that are numbers.
+bool are_sound(const GenerationHeader& header) {
+  const auto& dead = header.dead;
+  const bool rising = std::adjacent_find(dead.begin(), dead.end(), std::greater_equal<>()) == dead.end();
+  const auto is_number = [](float x) { return x >= -1 && x <= 1e12F; };
+  return rising && (dead.empty() || dead.back() < header.rows) &&
+         std::all_of(header.calibration.begin(), header.calibration.end(), [&](const Calibration::Step& step) {
+           return step.ef >= 1 && is_number(step.ef) && is_number(step.recall) && is_number(step.low) &&
+                  is_number(step.visited);
+         });
+}
+
 // Every exponent but that of infinity and NaN, in a loop that the compiler makes wide.
 bool all_finite(const float* values, std::size_t count) {
   std::uint32_t seen = 0;
@@ -145,7 +162,8 @@ std::vector<std::byte> vectors_header(const Shape& shape) {
 }
 
 std::uint64_t GenerationHeader::header_bytes() const {
-  return whole_parts(sizeof(GraphStart) + full_blocks() * sizeof(Hash));
+  return whole_parts(sizeof(GraphStart) + full_blocks() * sizeof(Hash) + dead.size() * sizeof(std::uint32_t) +
+                     calibration.size() * sizeof(Calibration::Step));
 }
 
 std::vector<std::byte> GenerationHeader::image() const {
@@ -160,10 +178,17 @@ std::vector<std::byte> GenerationHeader::image() const {
   start.tail_hash = tail_hash;
   start.graph_hash = graph_hash;
   std::vector<std::byte> image(header_bytes());
-  std::memcpy(image.data(), &start, sizeof start);
-  if (!block_hashes.empty()) {
-    std::memcpy(image.data() + sizeof start, block_hashes.data(), block_hashes.size() * sizeof(Hash));
-  }
+  start.dead = static_cast<std::uint32_t>(dead.size());
+  start.calibration_steps = static_cast<std::uint32_t>(calibration.size());
+  std::byte* at = image.data();
+  const auto put = [&at](const auto* items, std::size_t count) {
+    if (count > 0) std::memcpy(at, items, count * sizeof *items);
+    at += count * sizeof *items;
+  };
+  put(&start, 1);
+  put(block_hashes.data(), block_hashes.size());
+  put(dead.data(), dead.size());
+  put(calibration.data(), calibration.size());
   return image;
 }
 
@@ -188,12 +213,23 @@ Result<GenerationHeader> read_header(const File& file, std::string_view database
   if (!is_sound(start.start) || start.rows == 0 || start.rows > most_graph_rows)
     return damaged("its header is senseless");
   GenerationHeader header = header_of(start, database);
-  if (header.header_bytes() != header_bytes || header.graph_bytes > size) return damaged("its header is senseless");
-  header.block_hashes.resize(header.full_blocks());
-  if (!header.block_hashes.empty()) {
-    std::memcpy(header.block_hashes.data(), image.data() + sizeof start, header.block_hashes.size() * sizeof(Hash));
+  if (header.full_blocks() > header_bytes / sizeof(Hash) || start.dead > header_bytes / sizeof(std::uint32_t) ||
+      start.calibration_steps > most_calibration_steps) {
+    return damaged("its header is senseless");
   }
-  if (header.image() != image) return damaged("its header is senseless");
+  header.block_hashes.resize(header.full_blocks());
+  header.dead.resize(start.dead);
+  header.calibration.resize(start.calibration_steps);
+  if (header.header_bytes() != header_bytes || header.graph_bytes > size) return damaged("its header is senseless");
+  const std::byte* at = image.data() + sizeof start;
+  const auto take = [&at](auto& items) {
+    if (!items.empty()) std::memcpy(items.data(), at, items.size() * sizeof items.front());
+    at += items.size() * sizeof items.front();
+  };
+  take(header.block_hashes);
+  take(header.dead);
+  take(header.calibration);
+  if (header.image() != image || !are_sound(header)) return damaged("its header is senseless");
   if (header.number != published.number || header.sequence != published.sequence ||
       FileName{space, header.shape.vectors_number, FileName::Kind::vectors}.to_string() != published.vectors) {
     return damaged("of another generation");

@@ -67,6 +67,8 @@ struct GenerationHeader {
   std::uint64_t graph_bytes = 0;
   Hash tail_hash{}, graph_hash{};
   std::vector<Hash> block_hashes{};  // of the full blocks, each with the zeros after it
+  std::vector<std::uint32_t> dead{};
+  std::vector<Calibration::Step> calibration{};
 
   std::size_t full_blocks() const { return static_cast<std::size_t>(rows / shape.block_rows); }
   std::size_t tail_rows() const { return static_cast<std::size_t>(rows % shape.block_rows); }

@@ -146,6 +146,8 @@ Result<std::shared_ptr<const Generation>> GenerationFolder::read(std::uint64_t s
   generation->dimension = known.shape.dimension;
   generation->metric = known.shape.metric;
   generation->block_bytes = known.shape.block_bytes();
+  generation->dead = known.dead;
+  generation->calibration = Calibration(known.calibration);
   auto graph = Graph::open(graph_image(loaded), generation->rows, loaded.graph);
   if (!graph) return within(graph.error(), "{}", graph_file.path());
   generation->graph = std::move(*graph);

@@ -127,6 +127,8 @@ Result<GenerationHeader> describe(const Generation& generation, const std::strin
   header.parameters = generation.graph->parameters();
   const auto graph = generation.graph->image();
   header.graph_bytes = graph.size();
+  header.dead = generation.dead;
+  header.calibration.assign(generation.calibration.steps().begin(), generation.calibration.steps().end());
   header.graph_hash = hash_of(graph);
   if (!tail.empty()) header.tail_hash = hash_of(tail);
   for (std::size_t i = 0; i < header.full_blocks(); ++i) {

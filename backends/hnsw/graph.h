@@ -62,6 +62,7 @@ struct Walked {
   };
   std::vector<Entry> entries{};  // of the allowed nodes seen, the `keep` nearest; best first, ties by node
   std::size_t visited = 0;       // distances computed
+  std::size_t in_pool = 0;       // allowed nodes among the ef nearest at the end of the walk
 };
 
 class Graph {

@@ -61,6 +61,8 @@ template <class Kernel> class Walk {
       out.entries.push_back({found.likeness[i], found.nodes[i] & ~expanded});
     }
     sort_ties(out.entries);
+    out.in_pool = 0;
+    for (std::size_t i = 0; i < pool_.size; ++i) out.in_pool += is_allowed(pool_.nodes[i] & ~expanded) ? 1 : 0;
     out.visited = seen_count_ + descent_;
   }
   std::size_t seen_count() const { return seen_count_; }
@@ -146,10 +148,12 @@ template <class Kernel> class Walk {
     }
   }
 
+  HWY_INLINE bool is_allowed(Node node) const {
+    return query_.allowed == nullptr || (query_.allowed[node / 64] >> (node % 64) & 1) != 0;
+  }
+
   HWY_INLINE void take(float x, Node node) {
-    if (query_.allowed != nullptr && kept_.takes(x) && (query_.allowed[node / 64] >> (node % 64) & 1) != 0) {
-      kept_.template insert<Kernel>(x, node);
-    }
+    if (query_.allowed != nullptr && kept_.takes(x) && is_allowed(node)) { kept_.template insert<Kernel>(x, node); }
     if (!pool_.takes(x)) return;
     const char* const links = reinterpret_cast<const char*>(graph_.links_of(node));
     for (std::size_t j = 0; j < 2 * graph_.m * sizeof(Node); j += 64) to_second_level(links + j);

@@ -303,6 +303,8 @@ struct VectorQuery {
   std::uint64_t as_of = 0;                         // the space's sequence that the answer must describe
   const std::vector<MemoryId>* allowed = nullptr;  // rising; null: every memory
   std::span<const MemoryId> excluded{};            // rising, few
+  double recall = 0.98;                            // as SearchOptions::recall
+  bool exact = false;                              // as SearchOptions::exact
   const Control* control = nullptr;
 };
 
@@ -315,6 +317,7 @@ struct VectorHits {
   std::uint64_t matched = 0;     // vectors that the query could have returned
   std::uint64_t visited = 0;     // vectors compared
   bool exact = true;
+  std::string plan = "scan";
 };
 
 // A derived view over the vectors, per space. It may be dropped at any time. Any thread may call.
@@ -323,6 +326,9 @@ class FRACTAL_API VectorIndex {
   using Pull = std::function<Result<void>(std::uint64_t after, const VectorVisitor& visit)>;
   struct Stats {
     std::uint64_t vectors = 0, dead = 0, bytes = 0, applied = 0;
+    std::uint64_t graph_vectors = 0;  // those in a graph; 0: there is none
+    std::uint64_t file_bytes = 0;     // of its files
+    double building = 0;              // share of a graph that is being built; 0: none is
   };
 
   virtual ~VectorIndex() = default;
@@ -334,8 +340,22 @@ class FRACTAL_API VectorIndex {
   virtual Result<void> catch_up(const SpaceRecord& to, const Pull& pull) = 0;
   // `unavailable` if it cannot answer as of that moment: then the core scans the rows.
   virtual Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) = 0;
+  // Forgets a space in memory; it may be loaded again.
   virtual void drop(std::uint64_t space) = 0;
   virtual Stats stats(std::uint64_t space) = 0;
+  virtual std::uint64_t applied(std::uint64_t space) { return stats(space).applied; }
+
+  // For an index with parts that take long to make, or files; the others have nothing to do.
+  // Makes those parts for what has been applied, on the caller's thread and helpers; `anew`: nothing of dead
+  // vectors stays, in files neither. Progress in vectors.
+  virtual Result<void> build(std::uint64_t, bool /*anew*/, const Control&) { return {}; }
+  // The space is gone: its files, too.
+  virtual void erase(std::uint64_t space) { drop(space); }
+  // What it holds against the rows, one sentence for each difference.
+  virtual Result<std::vector<std::string>> verify(const SpaceRecord&, const Pull&, const Control&) {
+    return std::vector<std::string>{};
+  }
+  virtual std::vector<std::string> problems() { return {}; }  // for health()
 };
 
 // The exact one: int8 codes scanned, everything that may be among the best compared in float32.

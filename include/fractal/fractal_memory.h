@@ -65,6 +65,17 @@ struct AuditOptions {
   std::chrono::hours keep_for{24 * 365 * 10};
 };
 
+// The graph (HNSW) that vectors of a large space are searched by. It is derived from the rows, in files in the
+// folder <path>-index beside the database: these may be deleted at any time while no process has it open.
+struct IndexOptions {
+  std::size_t graph_from = 32'768;      // vectors of a space; smaller ones are compared one by one, exactly
+  std::uint32_t m = 16;                 // links of a vector in the graph: 2 to 64
+  std::uint32_t ef_construction = 200;  // care in building it: 8 to 4096
+  bool background = true;               // built by a thread of low priority; false: by maintain() alone
+  bool files = true;                    // false: kept in memory, built again by each process
+  bool map = true;  // false: files are read, not mapped: a failing disk is an error then, not a SIGBUS
+};
+
 struct Options {
   // A file, created if need be, or ":memory:". Ignored when `storage` is set.
   std::string path = ":memory:";
@@ -91,6 +102,7 @@ struct Options {
   bool count_accesses = false;  // retrieve() counts in Memory::accesses; written with the next write
   Metric metric = Metric::cosine;
   AuditOptions audit{};
+  IndexOptions index{};
   // changes() can tell removals this many sequence numbers back.
   std::uint64_t change_history = 100'000;
   // The one clock: times of writes and expiry. Null: the system's. Must be thread-safe.
@@ -138,7 +150,12 @@ struct SearchOptions {
   // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
   // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
   double diversity = 0;
+  // Wanted share of the true nearest among the hits by vector, on average, where a graph is searched:
+  // 0.5 to 0.999. What it needs is measured on the space's own vectors whenever its graph is made.
+  double recall = 0.98;
+  bool exact = false;       // true: no graph, every vector is compared
   bool explain = false;     // fill Hit::explain
+  bool payloads = true;     // false: Memory::payload and metadata stay "{}"
   bool embeddings = false;  // fill Memory::embedding
   Control control{};
 };
@@ -277,6 +294,8 @@ struct Stats {
   std::uint64_t index_vectors = 0;  // in the vector index of this process, with dead ones
   std::uint64_t index_bytes = 0;
   std::uint64_t index_applied = 0;  // the sequence that the index has seen
+  std::uint64_t graph_vectors = 0;  // in its graph; 0: there is none
+  double graph_building = 0;        // share of a graph that is being built; 0: none is
   std::string embedder{};           // identity of the one that made the vectors; empty: the caller, or none
   std::vector<std::string> indexed_fields{};
 };
@@ -300,6 +319,14 @@ struct VerifyReport {
 
 struct RepairReport {
   std::vector<std::string> repaired{};  // what was rebuilt or dropped, one sentence each
+};
+
+// Recall@10 of this space's graph, of SearchOptions::recall as given, by questions near its own vectors.
+struct RecallReport {
+  double recall = 1;         // mean
+  double low = 1, high = 1;  // of the 95 % confidence interval
+  std::size_t questions = 0;
+  bool exact = true;  // every answer was exact: there is no graph, or it was not used
 };
 
 struct MaintainOptions {
@@ -348,6 +375,10 @@ class FRACTAL_API Reads {
   // again gives the same bytes. Memory use does not depend on the size.
   Result<std::uint64_t> export_memories(std::ostream& out, const ExportOptions& options = {}) const;
   Result<std::uint64_t> export_graph(std::ostream& out, GraphFormat format, const ExportOptions& options = {}) const;
+
+  // Asks n questions, vectors of the space (each without itself) and such with noise, and compares the answers
+  // with exact ones.
+  Result<RecallReport> recall_probe(std::size_t n = 256, double recall = 0.98, const Control& control = {}) const;
 
   Result<Stats> stats() const;
   const Space& space() const noexcept { return space_; }

@@ -1,0 +1,234 @@
+// Invariant: min(k, matched) hits, each with the score that every other plan gives it. Only which of the
+// nearest are among them may differ from a scan; and when a walk does not find enough, the rows are scanned.
+#include "backends/hnsw/graph_search.h"
+
+#include "src/error.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <span>
+#include <utility>
+
+namespace fractal::hnsw {
+namespace {
+
+constexpr std::size_t block = kernels::code_block;
+// Candidates of a walk that are compared in float32: int8 codes swap neighbours in rank, not far ones.
+constexpr std::size_t least_rescored = 20;
+// What a distance costs in a walk, in rows of a scan (bench/graph_walk_bench, index level).
+constexpr double walk_distance_cost = 2.0;
+// Allowed nodes wanted in the pool of a filtered walk, as a share of the ef of one without filter.
+constexpr double filtered_share = 0.6;
+constexpr std::size_t most_ef = 2048;
+
+// Codes of the query as the rows have theirs.
+class QueryCodes {
+ public:
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): of codes_ only the stride is filled, and read
+  QueryCodes(std::span<const float> vector, Metric metric) {
+    const double length = std::sqrt(kernels::dot(vector.data(), vector.data(), vector.size()));
+    const double factor = metric == Metric::l2 ? 1 : 1 / length;
+    usable_ = length > 0 && length <= longest_coded(metric);
+    if (!usable_) return;
+    const CodeTerms terms = encode(vector, factor, length * factor, codes_.data());
+    std::int32_t sum = 0;
+    for (std::size_t j = 0; j < code_stride(vector.size()); ++j) sum += codes_[j];
+    query_ = {codes_.data(), code_stride(vector.size()), 128 * sum};
+    scale_ = terms.scale;
+  }
+  QueryCodes(const QueryCodes&) = delete;
+  QueryCodes& operator=(const QueryCodes&) = delete;
+
+  bool usable() const { return usable_; }
+  const kernels::CodeQuery& query() const { return query_; }
+  float scale() const { return scale_; }
+
+ private:
+  alignas(block) std::array<std::int8_t, limits::dimension> codes_;
+  kernels::CodeQuery query_{};
+  float scale_ = 0;
+  bool usable_ = false;
+};
+
+bool before(const VectorHits::Entry& a, const VectorHits::Entry& b) {
+  return a.score != b.score ? a.score > b.score : a.id < b.id;
+}
+
+class GraphSearch {
+ public:
+  GraphSearch(const Taken& taken, const VectorQuery& query)
+      : taken_(taken),
+        view_(taken.view),
+        frozen_(static_cast<const FrozenGraph&>(*view_.frozen)),
+        query_(query),
+        codes_(query.vector, view_.metric) {
+    if (!taken.slots) return;
+    const std::span<const Slot> slots(*taken.slots);
+    const auto middle = std::lower_bound(slots.begin(), slots.end(), slot_of(blocks(), 0));
+    allowed_ = {slots.begin(), middle};
+    allowed_behind_ = {middle, slots.end()};
+  }
+
+  Result<VectorHits> run() {
+    const Calibration::Step* const step = frozen_.calibration().step_for(query_.recall);
+    if (step == nullptr || !codes_.usable()) return scan();
+    const double wider = std::max(1.0, static_cast<double>(query_.k) / Calibration::k);
+    const double ef = std::ceil(step->ef * wider);
+    if (taken_.slots) return walk_allowed(ef, step->visited * wider);
+    // The dead take places in the pool.
+    const double alive = static_cast<double>(view_.living) / static_cast<double>(view_.rows);
+    return walk_all(ef / std::max(alive, 0.1));
+  }
+
+  // What a walk finds among the frozen rows, compared in float32.
+  Result<std::vector<VectorHits::Entry>> entries_of_walk(std::size_t ef, const std::uint64_t* allowed) {
+    const std::size_t rescored = std::max(least_rescored, 2 * query_.k);
+    const bool some_hidden = view_.living != view_.rows || !query_.excluded.empty();
+    ef = std::max(ef, rescored);
+    frozen_.graph().walk(frozen_.codes,
+                         {.codes = codes_.query(),
+                          .scale = codes_.scale(),
+                          .ef = ef,
+                          .keep = allowed == nullptr && some_hidden ? ef : rescored,
+                          .allowed = allowed},
+                         walked_);
+    visited_ += walked_.visited;
+    candidates_.clear();
+    for (const Walked::Entry& entry : walked_.entries) {
+      if (candidates_.size() == rescored) break;
+      const Slot slot = frozen_.slot(entry.node);
+      if (allowed == nullptr && some_hidden && is_hidden(slot)) continue;
+      candidates_.push_back(slot);
+    }
+    return best_of(view_, query_, candidates_);
+  }
+
+  std::size_t visited() const { return visited_; }
+
+ private:
+  std::size_t blocks() const { return frozen_.generation->blocks.size(); }
+  bool is_hidden(Slot slot) const {
+    const VectorChunk& chunk = view_.chunk(slot);
+    return !chunk.is_alive(row_of(slot), query_.as_of) ||
+           std::binary_search(query_.excluded.begin(), query_.excluded.end(), chunk.ids[row_of(slot)]);
+  }
+
+  Result<VectorHits> scan() const {
+    return taken_.slots ? scan_slots(view_, query_, *taken_.slots) : scan_view(view_, query_);
+  }
+
+  Result<VectorHits> walk_all(double ef) {
+    if (ef > most_ef || view_.rows < 16 * query_.k) return scan();
+    FRACTAL_TRY_INTO(auto entries, entries_of_walk(static_cast<std::size_t>(ef), nullptr));
+    if (entries.size() < query_.k) return scan();
+    FRACTAL_TRY_INTO(VectorHits behind, scan_view(view_, query_, blocks()));
+    return merge(std::move(entries), std::move(behind), view_.living - taken_.excluded, ef);
+  }
+
+  // Everything is walked over, the allowed are kept: good as long as enough of them lie where the walk ends.
+  // `visited`: distances that a walk without filter takes with this ef.
+  Result<VectorHits> walk_allowed(double ef, double visited) {
+    if (allowed_.size() < 16 * query_.k) return scan();
+    const auto count = static_cast<double>(allowed_.size());
+    const double wanted = std::ceil(ef * filtered_share);
+    // A little more than it takes if the filter has nothing to do with the question.
+    double wider = 1.2 * wanted / ef * static_cast<double>(frozen_.rows) / count;
+    double budget = count / walk_distance_cost;
+    for (;;) {
+      wider = std::max(wider, 1.0);
+      budget -= visited * wider;
+      if (budget < 0 || ef * wider > most_ef) return scan();
+      if (bits_.empty()) mark_allowed();
+      FRACTAL_TRY_INTO(auto entries, entries_of_walk(static_cast<std::size_t>(ef * wider), bits_.data()));
+      const auto found = static_cast<double>(walked_.in_pool);
+      if (found >= wanted && entries.size() >= query_.k) {
+        FRACTAL_TRY_INTO(VectorHits behind, scan_slots(view_, query_, allowed_behind_));
+        return merge(std::move(entries), std::move(behind), taken_.slots->size(), ef * wider);
+      }
+      wider *= std::clamp(1.2 * wanted / std::max(found, 1.0), 1.5, 16.0);
+    }
+  }
+
+  void mark_allowed() {
+    bits_.assign((frozen_.rows + 63) / 64, 0);
+    std::uint64_t word = 0;
+    std::size_t at = 0;
+    for (const Slot slot : allowed_) {  // rising, and so are the nodes
+      const Node node = frozen_.node(slot);
+      if (node / 64 != at) {
+        bits_[at] = word;
+        word = 0;
+        at = node / 64;
+      }
+      word |= std::uint64_t{1} << node % 64;
+    }
+    bits_[at] = word;
+  }
+
+  VectorHits merge(std::vector<VectorHits::Entry> entries, VectorHits behind, std::size_t matched, double ef) const {
+    std::vector<VectorHits::Entry> both(entries.size() + behind.entries.size());
+    std::merge(entries.begin(), entries.end(), behind.entries.begin(), behind.entries.end(), both.begin(), before);
+    if (both.size() > query_.k) both.resize(query_.k);
+    return {.entries = std::move(both),
+            .matched = matched,
+            .visited = visited_ + behind.visited,
+            .exact = false,
+            .plan = fmt::format("graph (ef {:.0f})", ef)};
+  }
+
+  const Taken& taken_;
+  const FlatView& view_;
+  const FrozenGraph& frozen_;
+  const VectorQuery& query_;
+  const QueryCodes codes_;
+  std::span<const Slot> allowed_, allowed_behind_;  // in the graph, and behind it
+  std::vector<std::uint64_t> bits_;                 // of the allowed nodes
+  std::vector<Slot> candidates_;
+  std::size_t visited_ = 0;
+  Walked& walked_ = walked_of_thread();
+
+  static Walked& walked_of_thread() {
+    thread_local Walked walked;
+    return walked;
+  }
+};
+
+}  // namespace
+
+FrozenGraph::FrozenGraph(std::shared_ptr<const Generation> of) : generation(std::move(of)) {
+  rows = generation->rows;
+  const VectorChunk& front = *generation->blocks.front();
+  scales.reserve(rows);
+  for (std::size_t row = 0, in_block = 0, block_number = 0; row < rows; ++row) {
+    const VectorChunk& chunk = *generation->blocks[block_number];
+    scales.push_back(chunk.scales[in_block]);
+    if (generation->metric == Metric::l2) squares.push_back(chunk.norms[in_block] * chunk.norms[in_block]);
+    if (++in_block == front.capacity) {
+      in_block = 0;
+      ++block_number;
+    }
+  }
+  codes = {.first = front.codes,
+           .block_bytes = generation->block_bytes,
+           .block_bits = static_cast<unsigned>(std::countr_zero(front.capacity)),
+           .stride = front.stride,
+           .count = rows,
+           .scales = scales.data(),
+           .squares = squares.empty() ? nullptr : squares.data()};
+}
+
+Result<VectorHits> search_graph(const Taken& taken, const VectorQuery& query) {
+  return GraphSearch(taken, query).run();
+}
+
+Result<VectorHits> walk_once(const FlatView& view, const VectorQuery& query, std::size_t ef) {
+  const Taken taken{.view = view};
+  GraphSearch search(taken, query);
+  FRACTAL_TRY_INTO(auto entries, search.entries_of_walk(ef, nullptr));
+  const std::size_t matched = entries.size();
+  return VectorHits{.entries = std::move(entries), .matched = matched, .visited = search.visited(), .exact = false};
+}
+
+}  // namespace fractal::hnsw

@@ -1,0 +1,180 @@
+// Invariant: the background thread only ever calls build(); whatever it does or fails to do, answers come from
+// complete rows. It has stopped before anything that it uses goes.
+#include "backends/hnsw/hnsw_index.h"
+
+#include "backends/hnsw/builder.h"
+#include "backends/hnsw/hnsw_space.h"
+#include "src/error.h"
+#include "src/validate.h"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <shared_mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+namespace fractal::hnsw {
+namespace {
+
+template <class Call> auto reporting_no_memory(const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) { return make_error(Errc::unavailable, "vector index: out of memory"); }
+}
+
+class HnswIndex final : public VectorIndex {
+ public:
+  HnswIndex(const IndexOptions& options, Home home)
+      : setting_{options, std::move(home), nullptr}, builder_([this](std::uint64_t space) { build_behind(space); }) {
+    if (options.files && !setting_.home.folder.empty()) {
+      setting_.folder = std::make_unique<GenerationFolder>(setting_.home.folder, setting_.home.database, options.map);
+    }
+  }
+  HnswIndex(const HnswIndex&) = delete;
+  HnswIndex& operator=(const HnswIndex&) = delete;
+  ~HnswIndex() override { builder_.stop(); }
+
+  Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override {
+    return reporting_no_memory([&]() -> Result<void> {
+      // A space takes no room before its first vector or its first search. One that has files is loaded first.
+      const auto space = from == 0 && !changes.empty() ? find_or_add(to.number) : find(to.number);
+      if (!space) return {};
+      FRACTAL_TRY(space->apply(to, from, changes));
+      enqueue_if_due(*space, to.number);
+      return {};
+    });
+  }
+
+  Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override {
+    return reporting_no_memory([&]() -> Result<void> {
+      if (to.sequence == 0) return {};
+      const auto space = find_or_add(to.number);
+      if (space->applied() >= to.sequence) return {};
+      FRACTAL_TRY(space->catch_up(to, pull));
+      enqueue_if_due(*space, to.number);
+      return {};
+    });
+  }
+
+  Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {
+    return reporting_no_memory([&]() -> Result<VectorHits> {
+      const auto found = find(space.number);
+      return found ? found->search(query) : HnswSpace(setting_, space.number).search(query);
+    });
+  }
+
+  void drop(std::uint64_t space) override {
+    std::shared_ptr<HnswSpace> last;  // freed outside the lock
+    const std::unique_lock lock(spaces_mutex_);
+    if (const auto found = spaces_.find(space); found != spaces_.end()) {
+      last = std::move(found->second);
+      spaces_.erase(found);
+    }
+  }
+
+  void erase(std::uint64_t space) override {
+    const auto found = find(space);
+    drop(space);
+    if (!setting_.folder) return;
+    if (found) found->retire();
+    if (auto removed = setting_.folder->keep_only(space, {}); !removed) note(removed.error().message);
+  }
+
+  std::uint64_t applied(std::uint64_t space) override {
+    const auto found = find(space);
+    return found ? found->applied() : 0;
+  }
+
+  Stats stats(std::uint64_t space) override {
+    const auto found = find(space);
+    return found ? found->stats() : Stats{};
+  }
+
+  Result<void> build(std::uint64_t space, bool anew, const Control& control) override {
+    return reporting_no_memory([&]() -> Result<void> {
+      const auto found = find(space);
+      if (found && anew && found->is_small()) return forget_files(space);
+      if (!found || found->is_small()) return {};
+      Result<void> ok;
+      const auto keep_on = [&](std::uint64_t done, std::uint64_t total) {
+        ok = check_control(control, "maintain");
+        if (ok && control.progress) control.progress(done, total);
+        return ok.has_value();
+      };
+      auto built = found->build(anew, std::max(1U, std::thread::hardware_concurrency()), keep_on);
+      return ok ? built : ok;
+    });
+  }
+
+  Result<std::vector<std::string>> verify(const SpaceRecord& space, const Pull& pull, const Control& control) override {
+    const auto found = find(space.number);
+    return found ? found->verify(space, pull, control) : std::vector<std::string>{};
+  }
+
+  std::vector<std::string> problems() override {
+    std::vector<std::string> problems;
+    const std::shared_lock lock(spaces_mutex_);
+    for (const auto& [number, space] : spaces_) {
+      if (auto problem = space->problem(); !problem.empty()) problems.push_back(std::move(problem));
+    }
+    if (!problem_.empty()) problems.push_back(problem_);
+    std::sort(problems.begin(), problems.end());
+    return problems;
+  }
+
+ private:
+  Result<void> forget_files(std::uint64_t space) {
+    if (!setting_.folder) return {};
+    FRACTAL_TRY(setting_.home.publish(space, ""));
+    erase(space);
+    return {};
+  }
+
+  std::shared_ptr<HnswSpace> find(std::uint64_t space) const {
+    const std::shared_lock lock(spaces_mutex_);
+    const auto found = spaces_.find(space);
+    return found != spaces_.end() ? found->second : nullptr;
+  }
+  std::shared_ptr<HnswSpace> find_or_add(std::uint64_t space) {
+    if (auto found = find(space)) return found;
+    const std::unique_lock lock(spaces_mutex_);
+    auto& entry = spaces_[space];
+    if (!entry) entry = std::make_shared<HnswSpace>(setting_, space);
+    return entry;
+  }
+
+  void enqueue_if_due(const HnswSpace& space, std::uint64_t number) {
+    if (setting_.options.background && space.is_due()) builder_.enqueue(number);
+  }
+
+  void build_behind(std::uint64_t number) {
+    const auto space = find(number);
+    if (!space) return;
+    try {
+      // What goes wrong is noted by the space, and tried again when it has grown.
+      (void)space->build(false, 1, [this](std::uint64_t, std::uint64_t) { return !builder_.stopping(); });
+    } catch (const std::exception& failure) { space->note(failure.what()); }
+  }
+
+  void note(std::string problem) {
+    const std::unique_lock lock(spaces_mutex_);
+    problem_ = std::move(problem);
+  }
+
+  Setting setting_;
+  mutable std::shared_mutex spaces_mutex_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<HnswSpace>> spaces_;
+  std::string problem_;
+  Builder builder_;  // the last: it stops before the rest goes
+};
+
+}  // namespace
+
+std::shared_ptr<VectorIndex> make_index(const IndexOptions& options, Home home) {
+  return std::make_shared<HnswIndex>(options, std::move(home));
+}
+
+}  // namespace fractal::hnsw
