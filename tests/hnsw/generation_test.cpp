@@ -3,10 +3,10 @@
 #include "tests/temporary_folder.h"
 
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <algorithm>
 #include <cstring>
@@ -137,8 +137,8 @@ TEST_CASE("Blocks shared with an older generation outlive it, and take no memory
     CHECK(made.filled == 40);
     CHECK(made.blocks.size() == 5);
     read.reset();
-    CHECK(made.blocks[1]->ids[3] == first_id(space) + 1 + 19 * 3);
-    CHECK(made.blocks[2]->ids[7] == first_id(space) + 1 + 39 * 3);
+    CHECK(made.blocks[1]->ids[3] == first_id(space) + 1 + 19UL * 3);
+    CHECK(made.blocks[2]->ids[7] == first_id(space) + 1 + 39UL * 3);
     CHECK(made.blocks[1]->all_alive(40));
   }
   // Again and again, in memory alone, and from blocks that the system cannot show twice.
@@ -166,7 +166,7 @@ TEST_CASE("A part of the memory of a generation keeps it") {
   const auto graph = read->graph;
   const std::vector<std::byte> image(graph->image().begin(), graph->image().end());
   read.reset();
-  CHECK(block->ids[0] == first_id(space) + 1 + 32 * 3);
+  CHECK(block->ids[0] == first_id(space) + 1 + 32UL * 3);
   CHECK(std::ranges::equal(graph->image(), image));
 }
 

@@ -1,0 +1,12 @@
+# The index with graphs.
+fractal_test(graph hnsw/graph_test.cpp)
+fractal_test(generations
+  hnsw/generation_test.cpp
+  hnsw/generation_crash_test.cpp
+  hnsw/generation_damage_test.cpp
+  hnsw/generations.cpp)
+fractal_test(conformance_hnsw_index conformance/vector_index_conformance.cpp conformance/hnsw_index.cpp)
+fractal_test(hnsw_filtered hnsw/filtered_test.cpp)
+fractal_test(hnsw_engine hnsw/engine_test.cpp)
+fractal_test(hnsw_swaps hnsw/swaps_test.cpp)
+set_tests_properties(graph generations conformance_hnsw_index hnsw_swaps PROPERTIES LABELS tsan)
