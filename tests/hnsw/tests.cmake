@@ -8,5 +8,6 @@ fractal_test(generations
 fractal_test(conformance_hnsw_index conformance/vector_index_conformance.cpp conformance/hnsw_index.cpp)
 fractal_test(hnsw_filtered hnsw/filtered_test.cpp)
 fractal_test(hnsw_engine hnsw/engine_test.cpp)
+fractal_test(hnsw_churn hnsw/churn_test.cpp)
 fractal_test(hnsw_swaps hnsw/swaps_test.cpp)
 set_tests_properties(graph generations conformance_hnsw_index hnsw_swaps PROPERTIES LABELS tsan)
