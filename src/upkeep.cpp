@@ -157,6 +157,19 @@ class SpaceCopy {
   std::uint64_t copied_ = 0, total_ = 0;  // of this space
 };
 
+// Small spaces are not loaded for it. No moment is held while a graph is built.
+Result<void> build_index(const Database& database, const Space& space, const MaintainOptions& options) {
+  std::uint64_t number = 0;
+  {
+    FRACTAL_TRY_INTO(const Look look, database.look(space, nullptr, options.control));
+    number = look.space().number;
+    const bool large = look.space().vectors >= database.options().index.graph_from;
+    if (!large && !options.purge) return {};
+    if (large) FRACTAL_TRY(database.catch_up(look));
+  }
+  return database.index().build(number, options.purge, options.control);
+}
+
 }  // namespace
 
 Result<std::uint64_t> FractalMemory::erase_space() const {
@@ -205,11 +218,13 @@ Result<VerifyReport> FractalMemory::verify(const Control& control) const {
   for (const Space& space : spaces) {
     FRACTAL_TRY_INTO(const Look look, database_->look(space, nullptr, control));
     FRACTAL_TRY(SpaceCheck(*database_, look, control, report).run());
+    const bool was_loaded = database_->index().applied(look.space().number) != 0;
     FRACTAL_TRY(database_->catch_up(look));
     FRACTAL_TRY_INTO(const auto problems, database_->index().verify(look.space(), Database::pull_from(look), control));
     for (const std::string& problem : problems) {
       report.problems.push_back(fmt::format("space {}/{}: vector index: {}", space.tenant, space.name, problem));
     }
+    if (!was_loaded) database_->index().drop(look.space().number);
   }
   return report;
 }
@@ -252,10 +267,7 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
       }));
       report.expired_removed += removed;
     }
-    FRACTAL_TRY_INTO(const Look look, database_->look(space, nullptr, options.control));
-    if (look.space().vectors == 0 && !options.purge) continue;
-    FRACTAL_TRY(database_->catch_up(look));
-    FRACTAL_TRY(database_->index().build(look.space().number, options.purge, options.control));
+    FRACTAL_TRY(build_index(*database_, space, options));
   }
   FRACTAL_TRY_INTO(report.bytes_rewritten, database_->storage().maintain(options.purge, options.control));
   return report;

@@ -78,8 +78,9 @@ class HnswIndex final : public VectorIndex {
   void erase(std::uint64_t space) override {
     const auto found = find(space);
     drop(space);
-    if (!setting_.folder) return;
     if (found) found->retire();
+    if (!setting_.folder) return;
+    const auto writing = setting_.folder->lock();  // if another process has it, that is of no harm to these files
     if (auto removed = setting_.folder->keep_only(space, {}); !removed) note(removed.error().message);
   }
 
@@ -96,8 +97,7 @@ class HnswIndex final : public VectorIndex {
   Result<void> build(std::uint64_t space, bool anew, const Control& control) override {
     return reporting_no_memory([&]() -> Result<void> {
       const auto found = find(space);
-      if (found && anew && found->is_small()) return forget_files(space);
-      if (!found || found->is_small()) return {};
+      if (!found || found->is_small()) return anew ? forget_files(space) : Result<void>();
       Result<void> ok;
       const auto keep_on = [&](std::uint64_t done, std::uint64_t total) {
         ok = check_control(control, "maintain");
@@ -128,6 +128,8 @@ class HnswIndex final : public VectorIndex {
  private:
   Result<void> forget_files(std::uint64_t space) {
     if (!setting_.folder) return {};
+    FRACTAL_TRY_INTO(const auto published, setting_.home.published(space));
+    if (!published || published->empty()) return {};
     FRACTAL_TRY(setting_.home.publish(space, ""));
     erase(space);
     return {};

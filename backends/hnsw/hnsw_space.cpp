@@ -50,11 +50,12 @@ Result<void> HnswSpace::catch_up(const SpaceRecord& to, const VectorIndex::Pull&
   return flat_.catch_up(to, pull);
 }
 
-// Once, with the first catch_up of a space that is large enough.
+// Once, and only into an empty space: what has rows already need not wait for a build under way.
 Result<void> HnswSpace::load(const SpaceRecord& to) {
-  if (!setting_.folder || to.vectors < setting_.options.graph_from) return {};
+  if (flat_.applied() != 0 || !setting_.folder) looked_for_files_ = true;
+  if (looked_for_files_ || to.vectors < setting_.options.graph_from) return {};
   const std::lock_guard building(build_mutex_);
-  if (looked_for_files_.exchange(true) || flat_.stats().applied != 0) return {};
+  if (looked_for_files_.exchange(true) || flat_.applied() != 0) return {};
   FRACTAL_TRY_INTO(const auto text, setting_.home.published(number_));
   if (!text) return {};
   FRACTAL_TRY_INTO(const Generations generations, Generations::parse(*text));

@@ -3,6 +3,8 @@
 
 #include "src/json.h"
 
+#include <fractal/format.h>
+
 #include <fstream>
 #include <map>
 #include <set>
@@ -172,4 +174,40 @@ TEST_CASE("hostile paths are names like any other") {
     }
   }
   CHECK(memory.verify().value().ok());
+}
+
+TEST_CASE("a filter asked again sees what was written, and what expired, in between") {
+  TestClock clock;
+  const FractalMemory memory = FractalMemory::open(clock.on(fresh_options())).value();
+  const FractalMemory other = memory.in({.tenant = "other"});
+  const auto count = [](const Reads& reads) {
+    const std::vector<float> question{1, 0};
+    const auto found = reads.search(question, {.filter = Filter::eq("room", "hall")}).value();
+    CHECK(found.hits.size() == found.matched);
+    return found.matched;
+  };
+  const auto put = [&](double at, std::string_view room, std::optional<Time> expires_at = {}) {
+    memory
+        .store({.coordinate = {at},
+                .payload = fmt::format(R"({{"room": "{}"}})", room),
+                .embedding = {1, 1},
+                .expires_at = expires_at})
+        .value();
+  };
+  put(1, "hall");
+  put(2, "attic");
+  CHECK(count(memory) == 1);
+  CHECK(count(memory) == 1);
+  CHECK(count(other) == 0);
+  const Snapshot before = memory.snapshot().value();
+  put(2, "hall");
+  put(3, "hall", clock.now() + std::chrono::hours(1));
+  CHECK(count(memory) == 3);
+  CHECK(count(before) == 1);
+  CHECK(count(memory) == 3);
+  clock.advance(std::chrono::hours(2));
+  CHECK(count(memory) == 2);
+  memory.remove({1}).value();
+  CHECK(count(memory) == 1);
+  CHECK(count(other) == 0);
 }
