@@ -1,12 +1,10 @@
 // Invariant: what a space answers is exact (see flat_search.cpp), whatever its size.
 #include "error.h"
 #include "flat_space.h"
+#include "space_map.h"
 
 #include <memory>
-#include <mutex>
 #include <new>
-#include <shared_mutex>
-#include <unordered_map>
 #include <utility>
 
 namespace fractal {
@@ -43,14 +41,7 @@ class FlatIndex final : public VectorIndex {
     });
   }
 
-  void drop(std::uint64_t space) override {
-    std::shared_ptr<FlatSpace> last;  // freed outside the lock
-    const std::unique_lock lock(spaces_mutex_);
-    if (const auto found = spaces_.find(space); found != spaces_.end()) {
-      last = std::move(found->second);
-      spaces_.erase(found);
-    }
-  }
+  void drop(std::uint64_t space) override { spaces_.drop(space); }
 
   Stats stats(std::uint64_t space) override {
     const auto found = find(space);
@@ -58,21 +49,12 @@ class FlatIndex final : public VectorIndex {
   }
 
  private:
-  std::shared_ptr<FlatSpace> find(std::uint64_t space) const {
-    const std::shared_lock lock(spaces_mutex_);
-    const auto found = spaces_.find(space);
-    return found != spaces_.end() ? found->second : nullptr;
-  }
+  std::shared_ptr<FlatSpace> find(std::uint64_t space) const { return spaces_.find(space); }
   std::shared_ptr<FlatSpace> find_or_add(std::uint64_t space) {
-    if (auto found = find(space)) return found;
-    const std::unique_lock lock(spaces_mutex_);
-    auto& entry = spaces_[space];
-    if (!entry) entry = std::make_shared<FlatSpace>();
-    return entry;
+    return spaces_.find_or_add(space, [] { return std::make_shared<FlatSpace>(); });
   }
 
-  mutable std::shared_mutex spaces_mutex_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<FlatSpace>> spaces_;
+  SpaceMap<FlatSpace> spaces_;
 };
 
 }  // namespace

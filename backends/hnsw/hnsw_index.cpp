@@ -5,15 +5,14 @@
 #include "backends/hnsw/builder.h"
 #include "backends/hnsw/hnsw_space.h"
 #include "src/error.h"
+#include "src/space_map.h"
 #include "src/validate.h"
 
 #include <algorithm>
 #include <exception>
 #include <mutex>
 #include <new>
-#include <shared_mutex>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 namespace fractal::hnsw {
@@ -66,14 +65,7 @@ class HnswIndex final : public VectorIndex {
     });
   }
 
-  void drop(std::uint64_t space) override {
-    std::shared_ptr<HnswSpace> last;  // freed outside the lock
-    const std::unique_lock lock(spaces_mutex_);
-    if (const auto found = spaces_.find(space); found != spaces_.end()) {
-      last = std::move(found->second);
-      spaces_.erase(found);
-    }
-  }
+  void drop(std::uint64_t space) override { spaces_.drop(space); }
 
   void erase(std::uint64_t space) override {
     const auto found = find(space);
@@ -116,10 +108,10 @@ class HnswIndex final : public VectorIndex {
 
   std::vector<std::string> problems() override {
     std::vector<std::string> problems;
-    const std::shared_lock lock(spaces_mutex_);
-    for (const auto& [number, space] : spaces_) {
-      if (auto problem = space->problem(); !problem.empty()) problems.push_back(std::move(problem));
-    }
+    spaces_.each([&](const HnswSpace& space) {
+      if (auto problem = space.problem(); !problem.empty()) problems.push_back(std::move(problem));
+    });
+    const std::lock_guard lock(problem_mutex_);
     if (!problem_.empty()) problems.push_back(problem_);
     std::sort(problems.begin(), problems.end());
     return problems;
@@ -135,17 +127,9 @@ class HnswIndex final : public VectorIndex {
     return {};
   }
 
-  std::shared_ptr<HnswSpace> find(std::uint64_t space) const {
-    const std::shared_lock lock(spaces_mutex_);
-    const auto found = spaces_.find(space);
-    return found != spaces_.end() ? found->second : nullptr;
-  }
+  std::shared_ptr<HnswSpace> find(std::uint64_t space) const { return spaces_.find(space); }
   std::shared_ptr<HnswSpace> find_or_add(std::uint64_t space) {
-    if (auto found = find(space)) return found;
-    const std::unique_lock lock(spaces_mutex_);
-    auto& entry = spaces_[space];
-    if (!entry) entry = std::make_shared<HnswSpace>(setting_, space);
-    return entry;
+    return spaces_.find_or_add(space, [&] { return std::make_shared<HnswSpace>(setting_, space); });
   }
 
   void enqueue_if_due(const HnswSpace& space, std::uint64_t number) {
@@ -162,13 +146,13 @@ class HnswIndex final : public VectorIndex {
   }
 
   void note(std::string problem) {
-    const std::unique_lock lock(spaces_mutex_);
+    const std::lock_guard lock(problem_mutex_);
     problem_ = std::move(problem);
   }
 
   Setting setting_;
-  mutable std::shared_mutex spaces_mutex_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<HnswSpace>> spaces_;
+  SpaceMap<HnswSpace> spaces_;
+  std::mutex problem_mutex_;
   std::string problem_;
   Builder builder_;  // the last: it stops before the rest goes
 };
