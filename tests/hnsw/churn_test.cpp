@@ -1,12 +1,10 @@
 // A space that is written to for long: no vector is lost, none stays that went, and the graph that grew through all
-// of it finds as much as one built anew. FRACTAL_LONG: a million operations.
+// of it finds as much as one built anew. FRACTAL_CHURN sets the number of operations.
 #include "backends/hnsw/hnsw_index.h"
 #include "tests/conformance/vector_oracle.h"
 #include "tests/hnsw/clustered_vectors.h"
 
 #include <fractal/format.h>
-
-#include <cstdlib>
 
 using fractal::MemoryId;
 using fractal::VectorHits;
@@ -15,7 +13,7 @@ using fractal::VectorQuery;
 namespace {
 
 constexpr std::size_t dimension = 16, first_memories = 2500, questions = 1000, k = 10;
-constexpr std::size_t operations_by_default = 20'000, operations_if_long = 1'000'000;
+constexpr std::size_t operations_by_default = 20'000;
 constexpr std::size_t operations_a_commit = 50, operations_a_check = 5000;
 
 std::shared_ptr<fractal::VectorIndex> make_index() {
@@ -120,7 +118,7 @@ Answers ask(fractal::VectorIndex& index, const World& world, double wanted) {
 }  // namespace
 
 TEST_CASE("add, update and remove without end: nothing is lost, nothing stays, recall does not sink") {
-  const std::size_t operations = std::getenv("FRACTAL_LONG") != nullptr ? operations_if_long : operations_by_default;
+  const std::size_t operations = fractal::testing::number_from_environment("FRACTAL_CHURN", operations_by_default);
   World world;
   const auto index = make_index();
   std::size_t generations = 0, rows_before = 0;
