@@ -15,8 +15,8 @@ class Calibration {
   static constexpr std::size_t k = 10;
   struct Step {
     float ef = 0;
-    float recall = 0;   // recall@10, mean
-    float low = 0;      // of the one-sided 95 % confidence interval of the mean
+    float recall = 0;   // recall@10, mean of the kind of questions that has the least `low`
+    float low = 0;      // of the one-sided 95 % confidence interval of that mean
     float visited = 0;  // distances computed, mean
   };
   // One question asked with an ef: the share of its true ten that came back, and the distances that it took.
@@ -28,8 +28,9 @@ class Calibration {
 
   Calibration() = default;
   explicit Calibration(std::vector<Step> steps) : steps_(std::move(steps)) {}  // rising ef
-  // Asks all questions with rising ef, until practically nothing is missed.
-  static Calibration measure(std::size_t questions, const Ask& ask);
+  // Asks all questions with rising ef, until practically nothing is missed. `kinds`: how many there are of each kind,
+  // one kind behind the other.
+  static Calibration measure(std::span<const std::size_t> kinds, const Ask& ask);
 
   // The step with the least ef of which `low` reaches the target; null: none does.
   const Step* step_for(double recall) const;

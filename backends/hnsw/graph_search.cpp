@@ -85,7 +85,7 @@ class GraphSearch {
   // What a walk finds among the frozen rows, compared in float32.
   Result<std::vector<VectorHits::Entry>> entries_of_walk(std::size_t ef, const std::uint64_t* allowed) {
     const std::size_t rescored = std::max(least_rescored, 2 * query_.k);
-    const bool some_hidden = view_.living != view_.rows || !query_.excluded.empty();
+    const bool some_hidden = view_.living != view_.rows || !query_.excluded.empty() || query_.as_of < view_.changed;
     ef = std::max(ef, rescored);
     frozen_.graph().walk(frozen_.codes,
                          {.codes = codes_.query(),
@@ -124,7 +124,22 @@ class GraphSearch {
     FRACTAL_TRY_INTO(auto entries, entries_of_walk(static_cast<std::size_t>(ef), nullptr));
     if (entries.size() < query_.k) return scan();
     FRACTAL_TRY_INTO(VectorHits behind, scan_view(view_, query_, blocks()));
-    return merge(std::move(entries), std::move(behind), view_.living - taken_.excluded, ef);
+    return merge(std::move(entries), std::move(behind), count_matched(), ef);
+  }
+
+  std::size_t count_matched() const {
+    if (query_.as_of >= view_.changed) return view_.living - taken_.excluded;
+    std::size_t count = 0;
+    for (std::size_t c = 0, first = 0; first < view_.rows; first += view_.rows_of(c, first), ++c) {
+      const std::size_t rows = view_.rows_of(c, first);
+      const VectorChunk& chunk = *(*view_.chunks)[c];
+      if (query_.excluded.empty() && chunk.all_alive(query_.as_of)) {
+        count += rows;
+        continue;
+      }
+      for (std::size_t row = 0; row < rows; ++row) count += is_hidden(slot_of(c, row)) ? 0 : 1;
+    }
+    return count;
   }
 
   // Everything is walked over, the allowed are kept: good as long as enough of them lie where the walk ends.

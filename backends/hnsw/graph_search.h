@@ -25,7 +25,7 @@ struct FrozenGraph final : FrozenRows {
   Node node(Slot slot) const { return static_cast<Node>(chunk_of(slot) << codes.block_bits | row_of(slot)); }
 };
 
-// The view must have a FrozenGraph, and the query be checked (check_query, check_moment).
+// Of an older moment than the view's last change only searches without a filter are asked here. The view must have a FrozenGraph, and the query be checked (check_query, check_moment).
 Result<VectorHits> search_graph(const Taken& taken, const VectorQuery& query);
 
 // One walk with this ef and rescoring, over the frozen rows alone: for calibration.

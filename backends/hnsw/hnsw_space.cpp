@@ -82,7 +82,7 @@ Result<VectorHits> HnswSpace::search(const VectorQuery& query) {
     if (taken.slots) return VectorHits{.matched = taken.slots->size()};
     if (query.allowed == nullptr) return VectorHits{.matched = view.living - taken.excluded};
   }
-  const bool graph = view.frozen && !query.exact && query.as_of >= view.changed;
+  const bool graph = view.frozen && !query.exact;
   if (graph && (taken.slots || query.allowed == nullptr)) {
     remember(query.vector);
     return search_graph(taken, query);

@@ -13,7 +13,7 @@ namespace fractal::hnsw {
 namespace {
 
 constexpr double most_dead = 0.2;  // of the frozen rows; more, and the graph is built anew
-constexpr std::size_t calibration_questions = 256;
+constexpr std::size_t stored_questions = 128, noisy_questions = 256, least_of_a_kind = 32;
 
 std::size_t count_dead(const FlatView& view) {
   std::size_t dead = 0;
@@ -89,22 +89,28 @@ Result<Calibration> calibrate(const std::shared_ptr<const Generation>& generatio
   std::mt19937_64 random(generation->rows);
   std::vector<Question> asked;
   for (const auto& question : questions) asked.push_back({question, {}});
-  while (asked.size() < calibration_questions && asked.size() < generation->rows) {
-    const Slot slot = frozen->slot(static_cast<Node>(random() % generation->rows));
-    const VectorChunk& chunk = view.chunk(slot);
-    const std::span<const float> vector(chunk.vector(row_of(slot)), generation->dimension);
-    asked.push_back({noisy(vector, random), {chunk.ids[row_of(slot)]}});
+  std::vector<std::size_t> kinds{asked.size() >= least_of_a_kind ? asked.size() : 0, 0, 0};
+  if (kinds[0] == 0) asked.clear();
+  for (const bool itself : {true, false}) {
+    const std::size_t wanted = std::min(itself ? stored_questions : noisy_questions, generation->rows);
+    for (std::size_t i = 0; i < wanted; ++i) {
+      const Slot slot = frozen->slot(static_cast<Node>(random() % generation->rows));
+      const VectorChunk& chunk = view.chunk(slot);
+      const std::span<const float> vector(chunk.vector(row_of(slot)), generation->dimension);
+      asked.push_back({itself ? std::vector<float>(vector.begin(), vector.end()) : noisy(vector, random),
+                       {chunk.ids[row_of(slot)]}});
+    }
+    kinds[itself ? 1 : 2] = wanted;
   }
   const auto query_of = [&](const Question& question) {
     return VectorQuery{
         .vector = question.vector, .k = Calibration::k, .as_of = generation->sequence, .excluded = question.excluded};
   };
-  std::erase_if(asked, [&](Question& question) {
-    if (!keep_on()) return true;
-    auto truth = scan_view(view, query_of(question));
-    if (truth) question.nearest = std::move(truth->entries);
-    return !truth.has_value();
-  });
+  for (Question& question : asked) {
+    if (!keep_on()) return make_error(Errc::unavailable, "vector index: calibration given up as asked");
+    FRACTAL_TRY_INTO(VectorHits truth, scan_view(view, query_of(question)));
+    question.nearest = std::move(truth.entries);
+  }
   bool stopped = false;
   const auto ask = [&](std::size_t i, std::size_t ef) -> Calibration::Answer {
     stopped = stopped || !keep_on();
@@ -112,7 +118,7 @@ Result<Calibration> calibrate(const std::shared_ptr<const Generation>& generatio
     const auto hits = walk_once(view, query_of(asked[i]), ef);
     return hits ? Calibration::Answer{share_found(asked[i], *hits), hits->visited} : Calibration::Answer{};
   };
-  Calibration measured = Calibration::measure(asked.size(), ask);
+  Calibration measured = Calibration::measure(kinds, ask);
   if (stopped) return make_error(Errc::unavailable, "vector index: calibration given up as asked");
   return measured;
 }

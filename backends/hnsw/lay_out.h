@@ -21,8 +21,8 @@ struct LaidOut {
 };
 Result<LaidOut> lay_out(const FlatView& view, std::uint64_t space, bool anew);
 
-// With the questions given and those that it makes from the generation's own rows. `keep_on` is called between
-// questions; false gives up (`unavailable`).
+// With the questions given, with rows of the generation, and with rows and noise: the worst of these kinds counts.
+// `keep_on` is called between questions; false gives up (`unavailable`).
 Result<Calibration> calibrate(const std::shared_ptr<const Generation>& generation,
                               std::span<const std::vector<float>> questions, const std::function<bool()>& keep_on);
 
