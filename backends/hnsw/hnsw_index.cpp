@@ -71,7 +71,7 @@ class HnswIndex final : public VectorIndex {
     const auto found = find(space);
     drop(space);
     if (found) found->retire();
-    if (!setting_.folder) return;
+    if (!setting_.folder || setting_.folder->bytes(space) == 0) return;
     const auto writing = setting_.folder->lock();  // if another process has it, that is of no harm to these files
     if (auto removed = setting_.folder->keep_only(space, {}); !removed) note(removed.error().message);
   }
