@@ -3,7 +3,6 @@
 #include "src/vector_index.h"
 
 #include "src/error.h"
-#include "src/uuid.h"
 
 #ifdef FRACTAL_HNSW
 #include "backends/hnsw/hnsw_index.h"
@@ -18,24 +17,15 @@ std::string vector_index_setting(std::uint64_t space) { return fmt::format("vect
 #ifdef FRACTAL_HNSW
 namespace {
 
-constexpr std::string_view id_setting = "database_id";
+// A file counts only by its hash in the database's row: that tells files of one database from another's, and
+// open() has nothing to write.
+constexpr const char* any_database = "-";
 
 Result<void> set(Storage& storage, std::string_view name, std::string_view value) {
   WriteStep step;
   step.run = [&](WriteTransaction& transaction) { return transaction.set_setting(name, value); };
   FRACTAL_TRY(storage.apply({&step, 1}));
   return std::move(step.outcome);
-}
-
-// Made when it is first needed. Of two processes that make one, the later wins: the other's files are rebuilt.
-Result<std::string> database_id(Storage& storage) {
-  FRACTAL_TRY_INTO(auto id, storage.setting(id_setting));
-  if (id) return std::move(*id);
-  if (storage.read_only()) return std::string("none");
-  const std::string made =
-      make_uuid(std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now())).to_string();
-  FRACTAL_TRY(set(storage, id_setting, made));
-  return made;
 }
 
 bool has_file(const Options& options) { return !options.storage && options.path != ":memory:"; }
@@ -49,7 +39,7 @@ Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options,
   hnsw::Home home;
   if (has_file(options) && index.files) {
     home.folder = options.path + "-index";
-    FRACTAL_TRY_INTO(home.database, database_id(*storage));
+    home.database = any_database;
     home.published = [storage](std::uint64_t space) { return storage->setting(vector_index_setting(space)); };
     home.publish = [storage](std::uint64_t space, const std::string& text) {
       return set(*storage, vector_index_setting(space), text);
