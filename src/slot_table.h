@@ -29,6 +29,7 @@ class SlotTable {
 
   // Afterwards ids from `low` to `high` can be set without an allocation, if they are at most `count` new ones.
   void reserve(MemoryId low, MemoryId high, std::size_t count) {
+    if (low > high) return;  // there are none
     if (!is_hash_ && !widen(low, high, count)) move_to_hash();
     if (is_hash_) hash_.reserve(size_ + count);
   }

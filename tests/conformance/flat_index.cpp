@@ -102,6 +102,19 @@ TEST_CASE("dead rows are cleared away once they are many") {
   CHECK(cleared);
 }
 
+TEST_CASE("all dead rows cleared away, the space goes on") {
+  const auto index = make_empty_index();
+  Model model(1, 3, Metric::l2);
+  std::vector<fractal::MemoryId> ids;
+  for (int i = 0; i < 1100; ++i) ids.push_back(model.add({1, 2, static_cast<float>(i)}));
+  REQUIRE(model.commit(*index).has_value());
+  for (const auto id : ids) model.set(id, {});
+  REQUIRE(model.commit(*index).has_value());
+  model.set(ids[5], {3, 2, 1});
+  REQUIRE(model.commit(*index).has_value());
+  CHECK(fault_as_of(*index, model, model.sequence(), {1, 2, 3}) == "");
+}
+
 TEST_CASE("a space whose vectors all went takes vectors of another dimension") {
   const auto index = make_empty_index();
   Model model(1, 3, Metric::cosine);
