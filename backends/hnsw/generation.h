@@ -49,6 +49,7 @@ struct Generation {
   std::uint64_t number = 0, sequence = 0;
   std::size_t rows = 0, dimension = 0;
   Metric metric = Metric::cosine;
+  Codes codes = Codes::int8;  // of walks; what the calibration holds for
   std::vector<std::shared_ptr<VectorChunk>> blocks{};
   std::size_t block_bytes = 0;
   std::vector<std::uint32_t> dead{};  // rows that are not alive as of the sequence, rising

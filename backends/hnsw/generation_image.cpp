@@ -46,13 +46,15 @@ struct GraphStart {
   std::uint32_t m = 0;
   std::uint32_t ef_construction = 0;
   std::uint32_t dead = 0;               // behind the hashes of the blocks: so many rows that are dead,
-  std::uint32_t calibration_steps = 0;  // and so many steps
+  std::uint32_t calibration_steps = 0;  // and so many steps,
+  std::uint32_t codes = 0;              // measured with these codes
+  std::uint32_t zero = 0;
   Hash tail_hash{};
   Hash graph_hash{};
 };
 static_assert(sizeof(Calibration::Step) == 16 && std::is_trivially_copyable_v<Calibration::Step>);
 static_assert(sizeof(FileStart) == 120 && std::is_trivially_copyable_v<FileStart>);
-static_assert(sizeof(GraphStart) == 200 && std::is_trivially_copyable_v<GraphStart>);
+static_assert(sizeof(GraphStart) == 208 && std::is_trivially_copyable_v<GraphStart>);
 
 constexpr std::uint64_t most_graph_rows = no_node;
 constexpr std::uint32_t most_calibration_steps = 64;
@@ -106,6 +108,7 @@ GenerationHeader header_of(const GraphStart& image, std::string_view database) {
   header.sequence = image.sequence;
   header.rows = image.rows;
   header.parameters = {image.m, image.ef_construction};
+  header.codes = static_cast<Codes>(image.codes);
   header.graph_bytes = image.graph_bytes;
   header.tail_hash = image.tail_hash;
   header.graph_hash = image.graph_hash;
@@ -175,6 +178,7 @@ std::vector<std::byte> GenerationHeader::image() const {
   start.graph_bytes = graph_bytes;
   start.m = parameters.m;
   start.ef_construction = parameters.ef_construction;
+  start.codes = static_cast<std::uint32_t>(codes);
   start.tail_hash = tail_hash;
   start.graph_hash = graph_hash;
   std::vector<std::byte> image(header_bytes());
@@ -214,7 +218,7 @@ Result<GenerationHeader> read_header(const File& file, std::string_view database
     return damaged("its header is senseless");
   GenerationHeader header = header_of(start, database);
   if (header.full_blocks() > header_bytes / sizeof(Hash) || start.dead > header_bytes / sizeof(std::uint32_t) ||
-      start.calibration_steps > most_calibration_steps) {
+      start.calibration_steps > most_calibration_steps || start.codes > static_cast<std::uint32_t>(Codes::bit)) {
     return damaged("its header is senseless");
   }
   header.block_hashes.resize(header.full_blocks());

@@ -64,6 +64,7 @@ struct GenerationHeader {
   Shape shape{};
   std::uint64_t number = 0, sequence = 0, rows = 0;
   GraphParameters parameters{};
+  Codes codes = Codes::int8;
   std::uint64_t graph_bytes = 0;
   Hash tail_hash{}, graph_hash{};
   std::vector<Hash> block_hashes{};  // of the full blocks, each with the zeros after it

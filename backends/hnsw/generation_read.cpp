@@ -147,6 +147,7 @@ Result<std::shared_ptr<const Generation>> GenerationFolder::read(std::uint64_t s
   generation->metric = known.shape.metric;
   generation->block_bytes = known.shape.block_bytes();
   generation->dead = known.dead;
+  generation->codes = known.codes;
   generation->calibration = Calibration(known.calibration);
   auto graph = Graph::open(graph_image(loaded), generation->rows, loaded.graph);
   if (!graph) return within(graph.error(), "{}", graph_file.path());

@@ -125,6 +125,7 @@ Result<GenerationHeader> describe(const Generation& generation, const std::strin
   header.sequence = generation.sequence;
   header.rows = generation.rows;
   header.parameters = generation.graph->parameters();
+  header.codes = generation.codes;
   const auto graph = generation.graph->image();
   header.graph_bytes = graph.size();
   header.dead = generation.dead;

@@ -22,17 +22,22 @@ namespace fractal::hnsw {
 using Node = std::uint32_t;
 inline constexpr Node no_node = ~Node{0};
 
-// The int8 codes of a generation's rows: blocks of 2^block_bits rows, block_bytes apart.
+// What a generation's rows are compared by: blocks of 2^block_bits rows, block_bytes apart. A row is
+//   int8      bytes, 128 being zero; padded to kernels::code_block
+//   float32   the vector
+//   bit       bit j % 8 of byte j / 8 tells whether component j is positive; padded like int8, and behind the
+//             last row eight bytes may be read
 struct CodeRows {
   const std::uint8_t* first = nullptr;
   std::size_t block_bytes = 0;
   unsigned block_bits = 0;
-  std::size_t stride = 0;
+  std::size_t stride = 0;  // bytes of a row
   std::size_t count = 0;
   // Of each row: what its codes are to be multiplied by; and, for l2 alone (else null), the square of its
-  // coded length.
+  // length.
   const float* scales = nullptr;
   const float* squares = nullptr;
+  Codes kind = Codes::int8;
 
   const std::uint8_t* row(Node node) const {
     const std::size_t mask = (std::size_t{1} << block_bits) - 1;
@@ -46,13 +51,15 @@ struct GraphParameters {
 };
 
 struct WalkQuery {
-  kernels::CodeQuery codes{};
-  // The likeness of a row is 2 * scale * row.scale * (codes . row) - row.square: greater is nearer.
+  kernels::CodeQuery codes{};  // of the vector
+  // The likeness of a row is 2 * scale * row.scale * (query . row) - row.square: greater is nearer. Query are the
+  // codes or the vector; the components of a row of bits are 1 and -1.
   float scale = 1;
   std::size_t ef = 64;                         // nodes in the pool of the walk; at least `keep` are
   std::size_t keep = 20;                       // nodes to return
   const std::uint64_t* allowed = nullptr;      // a bit for each node; null: all may be returned
   std::size_t most_visited = ~std::size_t{0};  // no step begins after so many
+  const float* vector = nullptr;               // rows of float32 are compared with it, not with the codes
 };
 
 struct Walked {
@@ -78,7 +85,7 @@ class Graph {
     // (`unavailable`).
     std::function<bool(std::size_t done)> keep_on{};
   };
-  // One thread always builds the same graph; extending gives the same as building anew. A builder takes about
+  // `rows` are int8 codes. One thread always builds the same graph; extending gives the same as building anew. A builder takes about
   // 20 + 8 * m bytes a row, `rows` not counted, and as much again for the image.
   static Result<std::shared_ptr<const Graph>> build(const CodeRows& rows, const Build& build);
 

@@ -14,43 +14,18 @@
 namespace fractal::hnsw {
 namespace {
 
-constexpr std::size_t block = kernels::code_block;
-// Candidates of a walk that are compared in float32: int8 codes swap neighbours in rank, not far ones.
+// Candidates of a walk that are compared in float32: int8 codes swap neighbours in rank, not far ones. Bits do,
+// so with them the whole pool is compared.
 constexpr std::size_t least_rescored = 20;
 // What a distance costs in a walk, in rows of a scan (bench/graph_walk_bench, index level).
-constexpr double walk_distance_cost = 2.0;
+constexpr double walk_distance_cost(Codes codes) {
+  return codes == Codes::float32 ? 6.0 : codes == Codes::bit ? 1.0 : 2.0;
+}
 // Allowed nodes wanted in the pool of a filtered walk, as a share of the ef of one without filter.
 constexpr double filtered_share = 0.6;
 constexpr std::size_t most_ef = 2048;
 
-// Codes of the query as the rows have theirs.
-class QueryCodes {
- public:
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): of codes_ only the stride is filled, and read
-  QueryCodes(std::span<const float> vector, Metric metric) {
-    const double length = std::sqrt(kernels::dot(vector.data(), vector.data(), vector.size()));
-    const double factor = metric == Metric::l2 ? 1 : 1 / length;
-    usable_ = length > 0 && length <= longest_coded(metric);
-    if (!usable_) return;
-    const CodeTerms terms = encode(vector, factor, length * factor, codes_.data());
-    std::int32_t sum = 0;
-    for (std::size_t j = 0; j < code_stride(vector.size()); ++j) sum += codes_[j];
-    query_ = {codes_.data(), code_stride(vector.size()), 128 * sum};
-    scale_ = terms.scale;
-  }
-  QueryCodes(const QueryCodes&) = delete;
-  QueryCodes& operator=(const QueryCodes&) = delete;
-
-  bool usable() const { return usable_; }
-  const kernels::CodeQuery& query() const { return query_; }
-  float scale() const { return scale_; }
-
- private:
-  alignas(block) std::array<std::int8_t, limits::dimension> codes_;
-  kernels::CodeQuery query_{};
-  float scale_ = 0;
-  bool usable_ = false;
-};
+const char* name_of(Codes codes) { return codes == Codes::float32 ? "float32" : codes == Codes::bit ? "bit" : "int8"; }
 
 bool before(const VectorHits::Entry& a, const VectorHits::Entry& b) {
   return a.score != b.score ? a.score > b.score : a.id < b.id;
@@ -63,7 +38,7 @@ class GraphSearch {
         view_(taken.view),
         frozen_(static_cast<const FrozenGraph&>(*view_.frozen)),
         query_(query),
-        codes_(query.vector, view_.metric) {
+        codes_(kind(), view_.metric, query.vector) {
     if (!taken.slots) return;
     const std::span<const Slot> slots(*taken.slots);
     const auto middle = std::lower_bound(slots.begin(), slots.end(), slot_of(blocks(), 0));
@@ -84,16 +59,15 @@ class GraphSearch {
 
   // What a walk finds among the frozen rows, compared in float32.
   Result<std::vector<VectorHits::Entry>> entries_of_walk(std::size_t ef, const std::uint64_t* allowed) {
-    const std::size_t rescored = std::max(least_rescored, 2 * query_.k);
+    std::size_t rescored = std::max(least_rescored, 2 * query_.k);
+    if (kind() == Codes::bit) rescored = std::max(rescored, ef);
     const bool some_hidden = view_.living != view_.rows || !query_.excluded.empty() || query_.as_of < view_.changed;
     ef = std::max(ef, rescored);
-    frozen_.graph().walk(frozen_.codes,
-                         {.codes = codes_.query(),
-                          .scale = codes_.scale(),
-                          .ef = ef,
-                          .keep = allowed == nullptr && some_hidden ? ef : rescored,
-                          .allowed = allowed},
-                         walked_);
+    WalkQuery walk = codes_.walk();
+    walk.ef = ef;
+    walk.keep = allowed == nullptr && some_hidden ? ef : rescored;
+    walk.allowed = allowed;
+    frozen_.graph().walk(frozen_.codes.rows(), walk, walked_);
     visited_ += walked_.visited;
     candidates_.clear();
     for (const Walked::Entry& entry : walked_.entries) {
@@ -108,6 +82,7 @@ class GraphSearch {
   std::size_t visited() const { return visited_; }
 
  private:
+  Codes kind() const { return frozen_.codes.rows().kind; }
   std::size_t blocks() const { return frozen_.generation->blocks.size(); }
   bool is_hidden(Slot slot) const {
     const VectorChunk& chunk = view_.chunk(slot);
@@ -150,7 +125,7 @@ class GraphSearch {
     const double wanted = std::ceil(ef * filtered_share);
     // A little more than it takes if the filter has nothing to do with the question.
     double wider = 1.2 * wanted / ef * static_cast<double>(frozen_.rows) / count;
-    double budget = count / walk_distance_cost;
+    double budget = count / walk_distance_cost(kind());
     for (;;) {
       wider = std::max(wider, 1.0);
       budget -= visited * wider;
@@ -190,7 +165,7 @@ class GraphSearch {
             .matched = matched,
             .visited = visited_ + behind.visited,
             .exact = false,
-            .plan = fmt::format("graph (ef {:.0f})", ef)};
+            .plan = fmt::format("graph ({}, ef {:.0f})", name_of(kind()), ef)};
   }
 
   const Taken& taken_;
@@ -212,26 +187,19 @@ class GraphSearch {
 
 }  // namespace
 
-FrozenGraph::FrozenGraph(std::shared_ptr<const Generation> of) : generation(std::move(of)) {
+FrozenGraph::FrozenGraph(std::shared_ptr<const Generation> of)
+    : generation(std::move(of)), codes(*generation, generation->codes) {
   rows = generation->rows;
-  const VectorChunk& front = *generation->blocks.front();
-  scales.reserve(rows);
-  for (std::size_t row = 0, in_block = 0, block_number = 0; row < rows; ++row) {
-    const VectorChunk& chunk = *generation->blocks[block_number];
-    scales.push_back(chunk.scales[in_block]);
-    if (generation->metric == Metric::l2) squares.push_back(chunk.norms[in_block] * chunk.norms[in_block]);
-    if (++in_block == front.capacity) {
-      in_block = 0;
-      ++block_number;
-    }
-  }
-  codes = {.first = front.codes,
-           .block_bytes = generation->block_bytes,
-           .block_bits = static_cast<unsigned>(std::countr_zero(front.capacity)),
-           .stride = front.stride,
-           .count = rows,
-           .scales = scales.data(),
-           .squares = squares.empty() ? nullptr : squares.data()};
+}
+
+FlatView view_of(const std::shared_ptr<const Generation>& generation) {
+  FlatView view;
+  view.frozen = std::make_shared<FrozenGraph>(generation);
+  view.chunks = std::make_shared<const Chunks>(generation->blocks);
+  view.rows = view.living = generation->rows;
+  view.dimension = generation->dimension;
+  view.metric = generation->metric;
+  return view;
 }
 
 Result<VectorHits> search_graph(const Taken& taken, const VectorQuery& query) {

@@ -4,6 +4,7 @@
 
 #include "backends/hnsw/generation.h"
 #include "backends/hnsw/graph.h"
+#include "backends/hnsw/walk_codes.h"
 #include "src/flat_space.h"
 
 #include <memory>
@@ -16,14 +17,19 @@ struct FrozenGraph final : FrozenRows {
   explicit FrozenGraph(std::shared_ptr<const Generation> of);
 
   std::shared_ptr<const Generation> generation;
-  CodeRows codes{};
-  std::vector<float> scales{}, squares{};  // what `codes` points to
+  WalkCodes codes;
 
   const Graph& graph() const { return *generation->graph; }
   const Calibration& calibration() const { return generation->calibration; }
-  Slot slot(Node node) const { return slot_of(node >> codes.block_bits, node & ((1u << codes.block_bits) - 1)); }
-  Node node(Slot slot) const { return static_cast<Node>(chunk_of(slot) << codes.block_bits | row_of(slot)); }
+  Slot slot(Node node) const { return slot_of(node >> block_bits(), node & ((1u << block_bits()) - 1)); }
+  Node node(Slot slot) const { return static_cast<Node>(chunk_of(slot) << block_bits() | row_of(slot)); }
+
+ private:
+  unsigned block_bits() const { return codes.rows().block_bits; }
 };
+
+// Of its rows alone, as of its sequence; the blocks of its chunks are the generation's.
+FlatView view_of(const std::shared_ptr<const Generation>& generation);
 
 // Of an older moment than the view's last change only searches without a filter are asked here. The view must have a FrozenGraph, and the query be checked (check_query, check_moment).
 Result<VectorHits> search_graph(const Taken& taken, const VectorQuery& query);

@@ -1,6 +1,6 @@
-// Invariant: a walk is a function of graph, codes and query: not of the instruction set, the thread, or the walks
-// before it. Sums of codes are integers, likenesses one formula of floats in one order (compiled without
-// contraction), and the thread's memory of visited rows is clear between walks.
+// Invariant: a walk is a function of graph, codes and query: not of the thread or the walks before it, nor (but for
+// rows of float32) of the instruction set. Sums of codes are integers, likenesses one formula of floats in one order
+// (compiled without contraction), and the thread's memory of visited rows is clear between walks.
 #include "graph_image.h"
 #include "src/code_sums.h"
 
@@ -82,7 +82,7 @@ void Scratch::prepare(const GraphArrays& graph, const CodeRows& rows, const Walk
     lay_out(begin, pool_nodes, ef + 16);
     lay_out(begin, kept_likeness, keep + 16);
     lay_out(begin, kept_nodes, keep + 16);
-    lay_out(begin, widened, rows.stride);
+    lay_out(begin, widened, query.codes.stride);
   };
   lay_out_all(nullptr);
   if (room_.size() < bytes + 64) room_.resize(bytes + 64);
@@ -107,8 +107,8 @@ void sort_ties(std::vector<Walked::Entry>& entries) {
   if (!std::is_sorted(entries.begin(), entries.end(), before)) std::sort(entries.begin(), entries.end(), before);
 }
 
-float likeness_of(const CodeRows& rows, Node node, float factor, std::int32_t dot) {
-  const float product = static_cast<float>(dot) * factor * rows.scales[node];
+float likeness_of(const CodeRows& rows, Node node, float factor, float dot) {
+  const float product = dot * factor * rows.scales[node];
   return rows.squares != nullptr ? product - rows.squares[node] : product;
 }
 
@@ -121,78 +121,17 @@ namespace fractal::hnsw::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-class Kernel {
- public:
-  Kernel(const WalkQuery& query, std::int16_t* widened)
-      : query_(widened), stride_(query.codes.stride), offset_(query.codes.offset), factor_(2 * query.scale) {
-    std::copy(query.codes.codes, query.codes.codes + stride_, widened);
-  }
-
-  HWY_INLINE void likenesses(const CodeRows& rows, const std::uint8_t* const* addresses, const Node* nodes,
-                             std::size_t count, float* out) const {
-    for (std::size_t i = 0; i < count; ++i) out[i] = likeness_of(rows, nodes[i], factor_, dot(addresses[i]) - offset_);
-  }
-
-  static HWY_INLINE std::size_t not_visited(const Node* links, std::size_t length, std::uint32_t* visited, Node* out) {
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < length && links[i] != no_node; ++i) {
-      std::uint32_t& word = visited[links[i] / 32];
-      const std::uint32_t bit = std::uint32_t{1} << (links[i] % 32);
-      out[found] = links[i];
-      found += (word & bit) == 0;
-      word |= bit;
-    }
-    return found;
-  }
-
-  static HWY_INLINE std::size_t place(const float* likeness, std::size_t size, float x) {
-    std::size_t first = 0;
-    for (std::size_t step = std::bit_floor(size); step > 0; step /= 2) {
-      if (first + step <= size && likeness[first + step - 1] >= x) first += step;
-    }
-    return first;
-  }
-
-  // Makes room at a place in arrays of `size` numbers, of which the last goes.
-  static HWY_INLINE void shift(float* likeness, Node* nodes, std::size_t at, std::size_t size) {
-    std::memmove(likeness + at + 1, likeness + at, (size - 1 - at) * sizeof *likeness);
-    std::memmove(nodes + at + 1, nodes + at, (size - 1 - at) * sizeof *nodes);
-  }
-
- private:
-  // Products of 255 * 127 need 16 bits, and their sums 32.
-  HWY_INLINE std::int32_t dot(const std::uint8_t* row) const {
-#if HWY_TARGET == HWY_SCALAR
-    std::int32_t sum = 0;
-    for (std::size_t j = 0; j < stride_; ++j) sum += std::int32_t{query_[j]} * row[j];
-    return sum;
-#else
-    const hn::CappedTag<std::int16_t, kernels::code_block / 2> d16;
-    const hn::Rebind<std::uint8_t, decltype(d16)> u8;
-    const hn::RepartitionToWide<decltype(d16)> d32;
-    const std::size_t lanes = hn::Lanes(d16);
-    auto sum0 = hn::Zero(d32), sum1 = sum0, sum2 = sum0, sum3 = sum0;
-    for (std::size_t j = 0; j < stride_; j += 2 * lanes) {
-      const auto even = hn::PromoteTo(d16, hn::LoadU(u8, row + j));
-      const auto odd = hn::PromoteTo(d16, hn::LoadU(u8, row + j + lanes));
-      sum0 = hn::ReorderWidenMulAccumulate(d32, hn::Load(d16, query_ + j), even, sum0, sum1);
-      sum2 = hn::ReorderWidenMulAccumulate(d32, hn::Load(d16, query_ + j + lanes), odd, sum2, sum3);
-    }
-    return hn::GetLane(hn::SumOfLanes(d32, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
-#endif
-  }
-
-  const std::int16_t* query_;
-  std::size_t stride_;
-  std::int32_t offset_;
-  float factor_;
-};
-
+#include "walk_kernels.h"
 #include "walk_steps.h"
 
 std::size_t walk(const GraphArrays& graph, const CodeRows& rows, const WalkQuery& query, Scratch& scratch,
                  Walked& out) {
-  return walk_here(graph, rows, query, scratch, out);
+  switch (rows.kind) {
+    case Codes::float32: return walk_by<Float32Kernel>(graph, rows, query, scratch, out);
+    case Codes::bit: return walk_by<BitKernel>(graph, rows, query, scratch, out);
+    case Codes::int8: break;
+  }
+  return walk_by<Int8Kernel>(graph, rows, query, scratch, out);
 }
 
 }  // namespace
@@ -210,9 +149,9 @@ HWY_PUSH_ATTRIBUTES(FRACTAL_VNNI_TARGET)
 namespace fractal::hnsw::vnni {
 namespace {
 
-class Kernel {
+class Int8Kernel {
  public:
-  Kernel(const WalkQuery& query, const std::int16_t*)
+  Int8Kernel(const CodeRows&, const WalkQuery& query, const std::int16_t*)
       : query_(query.codes.codes), stride_(query.codes.stride), offset_(query.codes.offset), factor_(2 * query.scale) {}
 
   HWY_INLINE void likenesses(const CodeRows& rows, const std::uint8_t* const* addresses, const Node* nodes,
@@ -303,7 +242,9 @@ HWY_EXPORT(walk);
 std::size_t walk_here(const GraphArrays& graph, const CodeRows& rows, const WalkQuery& query, Scratch& scratch,
                       Walked& out) {
 #if HWY_ARCH_X86
-  if (kernels::vnni()) return vnni::walk_here(graph, rows, query, scratch, out);
+  if (kernels::vnni() && rows.kind == Codes::int8) {
+    return vnni::walk_by<vnni::Int8Kernel>(graph, rows, query, scratch, out);
+  }
 #endif
   return HWY_DYNAMIC_DISPATCH(walk)(graph, rows, query, scratch, out);
 }

@@ -121,7 +121,7 @@ VectorIndex::Stats HnswSpace::stats() const {
   if (view.frozen) {
     const auto& frozen = static_cast<const FrozenGraph&>(*view.frozen);
     stats.graph_vectors = frozen.rows;
-    stats.bytes += (frozen.scales.size() + frozen.squares.size()) * sizeof(float);
+    stats.bytes += frozen.codes.bytes();
     if (!setting_.folder) stats.bytes += frozen.generation->block_bytes * frozen.generation->blocks.size();
   }
   if (setting_.folder) stats.file_bytes = setting_.folder->bytes(number_);
@@ -148,11 +148,16 @@ bool HnswSpace::is_due() const {
   return behind >= due_growth * frozen || static_cast<double>(view.rows - view.living) > due_dead * frozen;
 }
 
+bool HnswSpace::wants_other_codes() const {
+  const FlatView view = flat_.view();
+  return view.frozen && static_cast<const FrozenGraph&>(*view.frozen).generation->codes != setting_.options.codes;
+}
+
 Result<void> HnswSpace::build(bool anew, std::size_t threads, const KeepOn& keep_on) {
   const std::lock_guard building(build_mutex_);
   if (retired_) return {};
   FRACTAL_TRY(take_newer());
-  if (!anew && !is_due()) return {};
+  if (!anew && !is_due() && !wants_other_codes()) return {};
   auto made = make(anew, threads, keep_on);
   done_ = total_ = 0;
   if (!made) {
@@ -194,7 +199,8 @@ Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_
   Generation& generation = *laid_out.generation;
   generation.number = kept_.newest ? kept_.newest->number + 1 : 1;
   total_ = generation.rows;
-  const FrozenGraph rows(laid_out.generation);  // for its codes
+  generation.codes = setting_.options.codes;
+  const WalkCodes rows(generation, Codes::int8);
   Graph::Build build{.parameters = {setting_.options.m, setting_.options.ef_construction},
                      .threads = threads,
                      .previous = laid_out.previous};
@@ -202,7 +208,7 @@ Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_
     done_ = done;
     return !retired_ && keep_on(done, generation.rows);
   };
-  FRACTAL_TRY_INTO(generation.graph, Graph::build(rows.codes, build));
+  FRACTAL_TRY_INTO(generation.graph, Graph::build(rows.rows(), build));
   const auto still = [&] { return !retired_ && keep_on(generation.rows, generation.rows); };
   FRACTAL_TRY_INTO(generation.calibration, calibrate(laid_out.generation, remembered(), still));
   auto kept = keep(laid_out.generation, anew, still);

@@ -57,6 +57,7 @@ class HnswSpace {
   Result<void> build(bool anew, std::size_t threads, const KeepOn& keep_on);
 
  private:
+  bool wants_other_codes() const;
   Result<void> load(const SpaceRecord& to);
   Result<void> take_newer();
   Result<void> make(bool anew, std::size_t threads, const KeepOn& keep_on);

@@ -77,15 +77,8 @@ Result<LaidOut> lay_out(const FlatView& view, std::uint64_t space, bool anew) {
 
 Result<Calibration> calibrate(const std::shared_ptr<const Generation>& generation,
                               std::span<const std::vector<float>> questions, const std::function<bool()>& keep_on) {
-  // A view of the generation alone.
-  FlatView view;
-  const auto frozen = std::make_shared<FrozenGraph>(generation);
-  view.frozen = frozen;
-  view.chunks = std::make_shared<const Chunks>(generation->blocks);
-  view.rows = view.living = generation->rows;
-  view.dimension = generation->dimension;
-  view.metric = generation->metric;
-
+  const FlatView view = view_of(generation);
+  const auto& frozen = static_cast<const FrozenGraph&>(*view.frozen);
   std::mt19937_64 random(generation->rows);
   std::vector<Question> asked;
   for (const auto& question : questions) asked.push_back({question, {}});
@@ -94,7 +87,7 @@ Result<Calibration> calibrate(const std::shared_ptr<const Generation>& generatio
   for (const bool itself : {true, false}) {
     const std::size_t wanted = std::min(itself ? stored_questions : noisy_questions, generation->rows);
     for (std::size_t i = 0; i < wanted; ++i) {
-      const Slot slot = frozen->slot(static_cast<Node>(random() % generation->rows));
+      const Slot slot = frozen.slot(static_cast<Node>(random() % generation->rows));
       const VectorChunk& chunk = view.chunk(slot);
       const std::span<const float> vector(chunk.vector(row_of(slot)), generation->dimension);
       asked.push_back({itself ? std::vector<float>(vector.begin(), vector.end()) : noisy(vector, random),

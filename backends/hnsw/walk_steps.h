@@ -1,6 +1,6 @@
 // The steps of the walk, for one instruction set. graph_walk.cpp includes this once for each, in a namespace of
 // its own, so there is no guard. A Kernel has
-//   Kernel(query, widened)                            `widened`: room for query.codes.stride int16
+//   Kernel(rows, query, room)                         `room` for query.codes.stride int16
 //   likenesses(rows, batch, count, out)               of batch.nodes; count rounded up to 4 are read and written
 //   not_visited(links, length, visited, out)          sets the bits of those, which are clear; room for 16 more in out
 //   place(likeness, size, x)                          how many of the falling numbers are x or more
@@ -31,7 +31,7 @@ template <class Kernel> class Walk {
       : graph_(graph),
         rows_(rows),
         query_(query),
-        kernel_(query, scratch.widened),
+        kernel_(rows, query, scratch.widened),
         pool_{scratch.pool_likeness, scratch.pool_nodes, scratch.ef},
         kept_{scratch.kept_likeness, scratch.kept_nodes, scratch.keep},
         batch_(scratch.batch),
@@ -172,8 +172,9 @@ template <class Kernel> class Walk {
   std::size_t seen_count_ = 0, descent_ = 0, first_unexpanded_ = 0;
 };
 
-inline std::size_t walk_here(const GraphArrays& graph, const CodeRows& rows, const WalkQuery& query, Scratch& scratch,
-                             Walked& out) {
+template <class Kernel>
+std::size_t walk_by(const GraphArrays& graph, const CodeRows& rows, const WalkQuery& query, Scratch& scratch,
+                    Walked& out) {
   Walk<Kernel> walk(graph, rows, query, scratch);
   walk.run();
   walk.finish(out);

@@ -65,12 +65,21 @@ struct AuditOptions {
   std::chrono::hours keep_for{24 * 365 * 10};
 };
 
+// What a walk through the graph compares vectors by. The best that it finds are compared in float32 whatever it is,
+// so scores are the same; which is the quickest depends on the data and the machine (docs/benchmarks.md).
+enum class Codes {
+  int8,     // a byte for each component
+  float32,  // the vectors as they are: four times the memory to walk through
+  bit,      // a sign for each component: an eighth of int8's memory, in private memory, and more candidates
+};
+
 // The graph (HNSW) that vectors of a large space are searched by. It is derived from the rows, in files in the
 // folder <path>-index beside the database: these may be deleted at any time while no process has it open.
 struct IndexOptions {
   std::size_t graph_from = 32'768;      // vectors of a space; smaller ones are compared one by one, exactly
   std::uint32_t m = 16;                 // links of a vector in the graph: 2 to 64
   std::uint32_t ef_construction = 200;  // care in building it: 8 to 4096
+  Codes codes = Codes::int8;            // another than a graph has: from its next build, or from maintain()
   bool background = true;               // built by a thread of low priority; false: by maintain() alone
   bool files = true;                    // false: kept in memory, built again by each process
   bool map = true;  // false: files are read, not mapped: a failing disk is an error then, not a SIGBUS
