@@ -76,7 +76,7 @@ class Corpus {
     return ids;
   }
 
-  double recall(const std::vector<fractal::MemoryId>* allowed) const {
+  double recall(const fractal::IdSet& allowed) const {
     std::size_t found = 0, wanted = 0;
     for (std::size_t q = 0; q < checked_queries; ++q) {
       fractal::VectorQuery query = this->query(q);
@@ -135,8 +135,8 @@ const Corpus& corpus(std::size_t count) {
 void exact_search(benchmark::State& state) {
   const Corpus& data = corpus(static_cast<std::size_t>(state.range(0)));
   const double share = static_cast<double>(state.range(1)) / 1000;
-  const std::vector<fractal::MemoryId> allowed = data.some(share);
-  const auto* filter = share < 1 ? &allowed : nullptr;
+  const fractal::IdSet filter =
+      share < 1 ? std::make_shared<const std::vector<fractal::MemoryId>>(data.some(share)) : nullptr;
   std::size_t i = 0;
   const auto search = [&] {
     fractal::VectorQuery query = data.query(i++);

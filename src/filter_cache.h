@@ -15,8 +15,6 @@
 
 namespace fractal {
 
-using IdSet = std::shared_ptr<const std::vector<MemoryId>>;  // rising
-
 // Any thread. An entry is of one sequence of one space: any write to the space makes it useless, never wrong.
 class FilterCache {
  public:

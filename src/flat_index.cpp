@@ -1,25 +1,22 @@
 // Invariant: what a space answers is exact (see flat_search.cpp), whatever its size.
 #include "error.h"
 #include "flat_space.h"
+#include "guarded.h"
 #include "space_map.h"
 
 #include <memory>
-#include <new>
+#include <string_view>
 #include <utility>
 
 namespace fractal {
 namespace {
 
-template <class Call> auto reporting_no_memory(const Call& call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) { return make_error(Errc::unavailable, "vector index: out of memory"); }
-}
+constexpr std::string_view name = "vector index";
 
 class FlatIndex final : public VectorIndex {
  public:
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override {
-    return reporting_no_memory([&]() -> Result<void> {
+    return guarded(name, [&]() -> Result<void> {
       // A space takes no room before its first vector or its first search.
       const auto space = from == 0 && !changes.empty() ? find_or_add(to.number) : find(to.number);
       return space ? space->apply(to, from, changes) : Result<void>();
@@ -27,17 +24,17 @@ class FlatIndex final : public VectorIndex {
   }
 
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override {
-    return reporting_no_memory([&]() -> Result<void> {
+    return guarded(name, [&]() -> Result<void> {
       return to.sequence == 0 ? Result<void>() : find_or_add(to.number)->catch_up(to, pull);
     });
   }
 
   Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {
-    return reporting_no_memory([&]() -> Result<VectorHits> {
+    return guarded(name, [&]() -> Result<VectorHits> {
       const auto found = find(space.number);
       const Taken taken = found ? found->take(query, 1.0 / 64) : Taken{};
       FRACTAL_TRY(check_moment(taken.view, query));
-      return taken.slots ? scan_slots(taken.view, query, *taken.slots) : scan_view(taken.view, query);
+      return taken.allowed ? scan_slots(taken.view, query, taken.allowed->slots) : scan_view(taken.view, query);
     });
   }
 

@@ -66,7 +66,7 @@ class Gate {
  public:
   Gate() = default;
   Gate(const FlatView& view, const VectorQuery& query)
-      : as_of_(query.as_of), allowed_(query.allowed), excluded_(query.excluded) {
+      : as_of_(query.as_of), allowed_(query.allowed.get()), excluded_(query.excluded) {
     for (const MemoryId id : excluded_) hints_[id % hint_bits / 64] |= std::uint64_t{1} << id % 64;
     if (allowed_ == nullptr || allowed_->empty()) return;
     first_ = allowed_->front();

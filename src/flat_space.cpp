@@ -147,20 +147,38 @@ Taken FlatSpace::take(const VectorQuery& query, double most) const {
   for (const MemoryId id : query.excluded) taken.excluded += slots_.find(id) != nullptr ? 1 : 0;
   const auto limit = most * static_cast<double>(view_.rows);
   if (query.allowed == nullptr || static_cast<double>(query.allowed->size()) > limit) return taken;
-  std::vector<Slot>& slots = taken.slots.emplace(query.allowed->size());
+  const bool some_excluded = taken.excluded != 0;
+  if (!some_excluded) taken.allowed = allowed_.find(query.allowed, layout_);
+  if (taken.allowed) return taken;
+  taken.allowed = std::make_shared<const AllowedRows>(allowed_rows(query, some_excluded));
+  if (!some_excluded) allowed_.keep(query.allowed, layout_, taken.allowed);
+  return taken;
+}
+
+AllowedRows FlatSpace::allowed_rows(const VectorQuery& query, bool some_excluded) const {
+  AllowedRows rows;
+  rows.slots.resize(query.allowed->size());
   std::size_t found = 0;
   bool rising = true;
   Slot last = 0;
   for (const MemoryId id : *query.allowed) {
     const Slot* const slot = slots_.find(id);
     if (slot == nullptr) continue;
-    if (taken.excluded != 0 && std::binary_search(query.excluded.begin(), query.excluded.end(), id)) continue;
+    if (some_excluded && std::binary_search(query.excluded.begin(), query.excluded.end(), id)) continue;
     rising = rising && *slot >= last;
-    slots[found++] = last = *slot;
+    rows.slots[found++] = last = *slot;
   }
-  slots.resize(found);
-  if (!rising) std::sort(slots.begin(), slots.end());
-  return taken;
+  rows.slots.resize(found);
+  if (!rising) std::sort(rows.slots.begin(), rows.slots.end());
+  if (!view_.frozen || rows.slots.size() < view_.frozen_rows() / 256) return rows;
+  rows.bits.resize((view_.frozen_rows() + 63) / 64);
+  const std::size_t capacity = view_.chunks->front()->capacity;  // of all chunks with frozen rows
+  for (const Slot slot : rows.slots) {
+    const std::size_t row = chunk_of(slot) * capacity + row_of(slot);
+    if (row >= view_.frozen_rows()) break;
+    rows.bits[row / 64] |= std::uint64_t{1} << row % 64;
+  }
+  return rows;
 }
 
 // The rows there are can stand beside those to come.
@@ -209,6 +227,7 @@ void FlatSpace::publish(Staged& staged, const SpaceRecord& to, bool gap) {
   });
   old = std::exchange(view_.chunks, staged.tail.chunks());
   view_.rows = staged.tail.rows();
+  if (staged.entries.size() != 0) ++layout_;
   view_.living = slots_.size();
   view_.dimension = staged.tail.dimension();
   view_.metric = to.metric;
@@ -376,6 +395,7 @@ void FlatSpace::replace(FlatView next, const Tail& tail, SlotTable& slots) {
   const std::unique_lock publishing(view_mutex_);
   std::swap(view_, next);  // the old one goes outside the lock
   std::swap(slots_, slots);
+  ++layout_;
   used_ = tail.used();
   bytes_ = bytes;
 }

@@ -2,13 +2,14 @@
 #ifndef FRACTAL_SRC_FLAT_SPACE_H
 #define FRACTAL_SRC_FLAT_SPACE_H
 
+#include "allowed_rows.h"
 #include "flat_view.h"
 #include "slot_table.h"
 
 #include <fractal/backend.h>
 
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <utility>
@@ -29,9 +30,9 @@ struct Adoption {
 // A view, and where in it the rows are that a query allows.
 struct Taken {
   FlatView view{};
-  // Rising; of the allowed ids without the excluded. None: every row is allowed, or the moment asked for is an
-  // old one and all rows must be looked at.
-  std::optional<std::vector<Slot>> slots{};
+  // Of the allowed ids without the excluded. Null: every row is allowed, or the moment asked for is an old one and
+  // all rows must be looked at.
+  std::shared_ptr<const AllowedRows> allowed{};
   std::size_t excluded = 0;  // excluded ids that have a living row
 };
 
@@ -63,14 +64,17 @@ class FlatSpace {
   void compact();
   void replace(FlatView next, const Tail& tail, SlotTable& slots);
   void reset();
+  AllowedRows allowed_rows(const VectorQuery& query, bool some_excluded) const;
 
   std::mutex write_mutex_;
   mutable std::shared_mutex view_mutex_;
   // Changed with both locks held, so either is enough to read them.
   FlatView view_;
-  SlotTable slots_;        // of the living rows
-  std::size_t used_ = 0;   // rows in the last chunk
-  std::size_t bytes_ = 0;  // of the chunks
+  SlotTable slots_;           // of the living rows
+  std::uint64_t layout_ = 0;  // another number after each change to slots_
+  std::size_t used_ = 0;      // rows in the last chunk
+  std::size_t bytes_ = 0;     // of the chunks
+  mutable AllowedCache allowed_;
 };
 
 }  // namespace fractal

@@ -1,4 +1,4 @@
-// The border of a storage: whoever runs a caller's step calls it through this.
+// The border of a storage or an index: whatever is run through this comes back as a result.
 #ifndef FRACTAL_SRC_GUARDED_H
 #define FRACTAL_SRC_GUARDED_H
 
@@ -6,18 +6,19 @@
 
 #include <exception>
 #include <new>
+#include <string_view>
 
 namespace fractal {
 
-// What `run` returns, or what it throws, as an error: nothing thrown leaves a transaction open.
-template <class Run> Result<void> guarded(const Run& run) {
+// What `run` returns, or what it throws, as an error that begins with `what`.
+template <class Run> auto guarded(std::string_view what, const Run& run) -> decltype(run()) {
   try {
     return run();
   } catch (const Exception& exception) { return exception.error(); } catch (const std::bad_alloc&) {
-    return Error{Errc::unavailable, "write: out of memory"};
+    return make_error(Errc::unavailable, "{}: out of memory", what);
   } catch (const std::exception& exception) {
-    return make_error(Errc::unavailable, "write: {}", exception.what());
-  } catch (...) { return Error{Errc::unavailable, "write: an exception of unknown type"}; }
+    return make_error(Errc::unavailable, "{}: {}", what, exception.what());
+  } catch (...) { return make_error(Errc::unavailable, "{}: an exception of unknown type", what); }
 }
 
 }  // namespace fractal

@@ -131,7 +131,7 @@ class SearchRun {
     return {};
   }
 
-  Result<VectorHits> vectors(std::size_t k, const std::vector<MemoryId>* allowed) {
+  Result<VectorHits> vectors(std::size_t k, const IdSet& allowed) {
     FRACTAL_TRY_INTO(auto hits, database_.search_vectors(look_, {.vector = query_.vector,
                                                                  .k = k,
                                                                  .as_of = space_.sequence,
@@ -145,8 +145,6 @@ class SearchRun {
     if (result_.plan.empty() || !hits.exact) result_.plan = hits.plan;
     return hits;
   }
-
-  const std::vector<MemoryId>* allowed() const { return allowed_.get(); }
 
   Result<void> collect() {
     switch (result_.mode) {
@@ -166,7 +164,7 @@ class SearchRun {
 
   Result<void> collect_vectors() {
     if (query_.vector.empty()) return {};  // a text that says nothing to the embedder
-    FRACTAL_TRY_INTO(const VectorHits hits, vectors(pool(), allowed()));
+    FRACTAL_TRY_INTO(const VectorHits hits, vectors(pool(), allowed_));
     for (const auto& hit : hits.entries) candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
     result_.matched = hits.matched;
     return {};
@@ -207,7 +205,7 @@ class SearchRun {
       if (fused(most) >= bar) rest.push_back(hit.id);
     }
     FRACTAL_TRY(add_by_words(by_vector, rest));
-    FRACTAL_TRY_INTO(const VectorHits both, vectors(0, &words));
+    FRACTAL_TRY_INTO(const VectorHits both, vectors(0, borrowed(words)));
     result_.matched = by_vector.matched + words.size() - both.matched;
     keep_best(candidates_, pool());
     return {};
@@ -218,7 +216,7 @@ class SearchRun {
   Result<VectorHits> best_vectors() {
     const auto weighted = [this](const VectorHits::Entry& hit) { return vector_part({.vector = hit.score}); };
     for (std::size_t k = pool() + 1;; k *= 2) {
-      FRACTAL_TRY_INTO(VectorHits hits, vectors(k, allowed()));
+      FRACTAL_TRY_INTO(VectorHits hits, vectors(k, allowed_));
       if (pool() == 0 || hits.entries.size() < k) return hits;
       if (weighted(hits.entries.back()) < weighted(hits.entries[pool() - 1])) return hits;
     }
@@ -237,7 +235,7 @@ class SearchRun {
     for (const auto& hit : by_vector.entries) known.push_back(hit.id);
     std::sort(known.begin(), known.end());
     std::erase_if(ids, [&](MemoryId id) { return std::binary_search(known.begin(), known.end(), id); });
-    FRACTAL_TRY_INTO(VectorHits scores, vectors(ids.size(), &ids));
+    FRACTAL_TRY_INTO(VectorHits scores, vectors(ids.size(), borrowed(ids)));
     std::sort(scores.entries.begin(), scores.entries.end(),
               [](const auto& left, const auto& right) { return left.id < right.id; });
     auto score = scores.entries.begin();
@@ -252,7 +250,7 @@ class SearchRun {
 
   // Reciprocal rank fusion over the full rankings of both sides, so that pages agree with each other.
   Result<void> fuse_ranks() {
-    FRACTAL_TRY_INTO(const VectorHits by_vector, vectors(space_.vectors, allowed()));
+    FRACTAL_TRY_INTO(const VectorHits by_vector, vectors(space_.vectors, allowed_));
     std::vector<KeywordHit> by_words = keyword_hits_;
     std::sort(by_words.begin(), by_words.end(), [](const KeywordHit& left, const KeywordHit& right) {
       return left.score != right.score ? left.score > right.score : left.id < right.id;

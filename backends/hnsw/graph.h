@@ -99,6 +99,9 @@ class Graph {
   virtual const GraphParameters& parameters() const = 0;
   // Rows that no walk reaches, rising: a search has to look at each. (Found when it is built; nearly always none.)
   virtual std::span<const Node> unreachable() const = 0;
+  // Rows that no walk could ever come to, neither by links nor by that list: none, unless something damaged the image
+  // with care. Follows every link.
+  virtual std::vector<Node> lost() const = 0;
   // `out` is overwritten; its memory is used again. Unreachable rows are looked at, too. Any thread; a thread keeps
   // some memory for its next walk, a bit a row and 4 bytes for each row visited at once.
   virtual void walk(const CodeRows& rows, const WalkQuery& query, Walked& out) const = 0;

@@ -151,7 +151,6 @@ class Builder {
     auto* const list = index_.get_linklist_at_level(node, level);
     return {list + 1, index_.getListCount(list)};
   }
-  std::vector<Node> unreachable() const;
 
   const CodeRows rows_;
   const GraphParameters parameters_;
@@ -331,27 +330,6 @@ bool Builder::thaw(const GraphArrays& graph) {
   return true;
 }
 
-// Every walk takes in the entry, whatever else: so what it leads to is what all walks reach.
-std::vector<Node> Builder::unreachable() const {
-  std::vector<bool> reached(rows_.count);
-  std::vector<Node> frontier;
-  const auto reach = [&](Node node) {
-    if (!reached[node]) frontier.push_back(node);
-    reached[node] = true;
-  };
-  if (rows_.count > 0) reach(index_.enterpoint_node_);
-  while (!frontier.empty()) {
-    const Node node = frontier.back();
-    frontier.pop_back();
-    for (const Node link : links(node, 0)) reach(link);
-  }
-  std::vector<Node> others;
-  for (Node node = 0; node < rows_.count; ++node) {
-    if (!reached[node]) others.push_back(node);
-  }
-  return others;
-}
-
 std::shared_ptr<const Graph> Builder::freeze() const {
   std::vector<Node> upper_nodes;
   std::size_t lists = 0;
@@ -363,7 +341,8 @@ std::shared_ptr<const Graph> Builder::freeze() const {
     return static_cast<std::uint32_t>(std::lower_bound(upper_nodes.begin(), upper_nodes.end(), node) -
                                       upper_nodes.begin());
   };
-  const std::vector<Node> others = unreachable();
+  const std::vector<Node> others =
+      not_reached(rows_.count, index_.enterpoint_node_, [this](Node node) { return links(node, 0); });
   GraphHeader header;
   header.m = parameters_.m;
   header.ef_construction = parameters_.ef_construction;

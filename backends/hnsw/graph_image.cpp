@@ -20,9 +20,9 @@ GraphHeader header_of(const std::byte* image) {
   return header;
 }
 
-class FrozenGraph : public Graph {
+class ImageGraph : public Graph {
  public:
-  FrozenGraph(std::span<const std::byte> image, std::shared_ptr<const void> owner)
+  ImageGraph(std::span<const std::byte> image, std::shared_ptr<const void> owner)
       : image_(image), owner_(std::move(owner)), arrays_(image.data()) {
     const GraphHeader header = header_of(image.data());
     parameters_ = {header.m, header.ef_construction};
@@ -32,6 +32,16 @@ class FrozenGraph : public Graph {
   std::size_t rows() const override { return arrays_.rows; }
   const GraphParameters& parameters() const override { return parameters_; }
   std::span<const Node> unreachable() const override { return arrays_.unreachable; }
+  std::vector<Node> lost() const override {
+    std::vector<Node> rows = not_reached(arrays_.rows, arrays_.entry, [this](Node node) {
+      const Node* const links = arrays_.links_of(node);
+      return std::span(links, std::find(links, links + 2 * arrays_.m, no_node));
+    });
+    std::erase_if(rows, [this](Node node) {
+      return std::binary_search(arrays_.unreachable.begin(), arrays_.unreachable.end(), node);
+    });
+    return rows;
+  }
   void walk(const CodeRows& rows, const WalkQuery& query, Walked& out) const override {
     walk_graph(arrays_, rows, query, out);
   }
@@ -155,7 +165,7 @@ GraphDraft::GraphDraft(GraphHeader header) : header_(header), layout_(header) {
 
 std::shared_ptr<const Graph> GraphDraft::finish() && {
   const std::span<const std::byte> image(image_.get(), layout_.bytes);
-  return std::make_shared<FrozenGraph>(image, std::shared_ptr<const void>(std::move(image_)));
+  return std::make_shared<ImageGraph>(image, std::shared_ptr<const void>(std::move(image_)));
 }
 
 Result<std::shared_ptr<const Graph>> Graph::open(std::span<const std::byte> image, std::size_t rows,
@@ -176,7 +186,7 @@ Result<std::shared_ptr<const Graph>> Graph::open(std::span<const std::byte> imag
   }
   FRACTAL_TRY(check_upper_levels(graph, header.upper_lists));
   if (!rising(graph.unreachable, graph.rows)) return corrupt("the unreachable rows are not rising");
-  return std::static_pointer_cast<const Graph>(std::make_shared<FrozenGraph>(image, std::move(owner)));
+  return std::static_pointer_cast<const Graph>(std::make_shared<ImageGraph>(image, std::move(owner)));
 }
 
 }  // namespace fractal::hnsw

@@ -17,6 +17,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <vector>
 
 namespace fractal::hnsw {
 
@@ -95,6 +96,27 @@ class GraphDraft {
   GraphLayout layout_;
   std::unique_ptr<std::byte, Free> image_;
 };
+
+// The rows that links, given by links_of(node), do not lead to from the entry. Every walk takes in the entry, whatever
+// else: so what it leads to is what all walks reach.
+template <class LinksOf> std::vector<Node> not_reached(std::size_t rows, Node entry, const LinksOf& links_of) {
+  std::vector<bool> reached(rows);
+  std::vector<Node> frontier, others;
+  const auto reach = [&](Node node) {
+    if (!reached[node]) frontier.push_back(node);
+    reached[node] = true;
+  };
+  if (rows > 0) reach(entry);
+  while (!frontier.empty()) {
+    const Node node = frontier.back();
+    frontier.pop_back();
+    for (const Node link : links_of(node)) reach(link);
+  }
+  for (Node node = 0; node < rows; ++node) {
+    if (!reached[node]) others.push_back(node);
+  }
+  return others;
+}
 
 // The walk over checked arrays (graph_walk.cpp).
 void walk_graph(const GraphArrays& graph, const CodeRows& rows, const WalkQuery& query, Walked& out);

@@ -39,8 +39,8 @@ class GraphSearch {
         frozen_(static_cast<const FrozenGraph&>(*view_.frozen)),
         query_(query),
         codes_(kind(), view_.metric, query.vector) {
-    if (!taken.slots) return;
-    const std::span<const Slot> slots(*taken.slots);
+    if (!taken.allowed) return;
+    const std::span<const Slot> slots(taken.allowed->slots);
     const auto middle = std::lower_bound(slots.begin(), slots.end(), slot_of(blocks(), 0));
     allowed_ = {slots.begin(), middle};
     allowed_behind_ = {middle, slots.end()};
@@ -51,7 +51,7 @@ class GraphSearch {
     if (step == nullptr || !codes_.usable()) return scan();
     const double wider = std::max(1.0, static_cast<double>(query_.k) / Calibration::k);
     const double ef = std::ceil(step->ef * wider);
-    if (taken_.slots) return walk_allowed(ef, step->visited * wider);
+    if (taken_.allowed) return walk_allowed(ef, step->visited * wider);
     // The dead take places in the pool.
     const double alive = static_cast<double>(view_.living) / static_cast<double>(view_.rows);
     return walk_all(ef / std::max(alive, 0.1));
@@ -91,7 +91,7 @@ class GraphSearch {
   }
 
   Result<VectorHits> scan() const {
-    return taken_.slots ? scan_slots(view_, query_, *taken_.slots) : scan_view(view_, query_);
+    return taken_.allowed ? scan_slots(view_, query_, taken_.allowed->slots) : scan_view(view_, query_);
   }
 
   Result<VectorHits> walk_all(double ef) {
@@ -120,7 +120,7 @@ class GraphSearch {
   // Everything is walked over, the allowed are kept: good as long as enough of them lie where the walk ends.
   // `visited`: distances that a walk without filter takes with this ef.
   Result<VectorHits> walk_allowed(double ef, double visited) {
-    if (allowed_.size() < 16 * query_.k) return scan();
+    if (allowed_.size() < 16 * query_.k || taken_.allowed->bits.empty()) return scan();
     const auto count = static_cast<double>(allowed_.size());
     const double wanted = std::ceil(ef * filtered_share);
     // A little more than it takes if the filter has nothing to do with the question.
@@ -130,31 +130,15 @@ class GraphSearch {
       wider = std::max(wider, 1.0);
       budget -= visited * wider;
       if (budget < 0 || ef * wider > most_ef) return scan();
-      if (bits_.empty()) mark_allowed();
-      FRACTAL_TRY_INTO(auto entries, entries_of_walk(static_cast<std::size_t>(ef * wider), bits_.data()));
+      FRACTAL_TRY_INTO(auto entries,
+                       entries_of_walk(static_cast<std::size_t>(ef * wider), taken_.allowed->bits.data()));
       const auto found = static_cast<double>(walked_.in_pool);
       if (found >= wanted && entries.size() >= query_.k) {
         FRACTAL_TRY_INTO(VectorHits behind, scan_slots(view_, query_, allowed_behind_));
-        return merge(std::move(entries), std::move(behind), taken_.slots->size(), ef * wider);
+        return merge(std::move(entries), std::move(behind), taken_.allowed->slots.size(), ef * wider);
       }
       wider *= std::clamp(1.2 * wanted / std::max(found, 1.0), 1.5, 16.0);
     }
-  }
-
-  void mark_allowed() {
-    bits_.assign((frozen_.rows + 63) / 64, 0);
-    std::uint64_t word = 0;
-    std::size_t at = 0;
-    for (const Slot slot : allowed_) {  // rising, and so are the nodes
-      const Node node = frozen_.node(slot);
-      if (node / 64 != at) {
-        bits_[at] = word;
-        word = 0;
-        at = node / 64;
-      }
-      word |= std::uint64_t{1} << node % 64;
-    }
-    bits_[at] = word;
   }
 
   VectorHits merge(std::vector<VectorHits::Entry> entries, VectorHits behind, std::size_t matched, double ef) const {
@@ -174,7 +158,6 @@ class GraphSearch {
   const VectorQuery& query_;
   const QueryCodes codes_;
   std::span<const Slot> allowed_, allowed_behind_;  // in the graph, and behind it
-  std::vector<std::uint64_t> bits_;                 // of the allowed nodes
   std::vector<Slot> candidates_;
   std::size_t visited_ = 0;
   Walked& walked_ = walked_of_thread();

@@ -22,7 +22,6 @@ struct FrozenGraph final : FrozenRows {
   const Graph& graph() const { return *generation->graph; }
   const Calibration& calibration() const { return generation->calibration; }
   Slot slot(Node node) const { return slot_of(node >> block_bits(), node & ((1u << block_bits()) - 1)); }
-  Node node(Slot slot) const { return static_cast<Node>(chunk_of(slot) << block_bits() | row_of(slot)); }
 
  private:
   unsigned block_bits() const { return codes.rows().block_bits; }

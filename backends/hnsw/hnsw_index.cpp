@@ -5,24 +5,21 @@
 #include "backends/hnsw/builder.h"
 #include "backends/hnsw/hnsw_space.h"
 #include "src/error.h"
+#include "src/guarded.h"
 #include "src/space_map.h"
 #include "src/validate.h"
 
 #include <algorithm>
 #include <exception>
 #include <mutex>
-#include <new>
+#include <string_view>
 #include <thread>
 #include <utility>
 
 namespace fractal::hnsw {
 namespace {
 
-template <class Call> auto reporting_no_memory(const Call& call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) { return make_error(Errc::unavailable, "vector index: out of memory"); }
-}
+constexpr std::string_view name = "vector index";
 
 class HnswIndex final : public VectorIndex {
  public:
@@ -37,7 +34,7 @@ class HnswIndex final : public VectorIndex {
   ~HnswIndex() override { builder_.stop(); }
 
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override {
-    return reporting_no_memory([&]() -> Result<void> {
+    return guarded(name, [&]() -> Result<void> {
       // A space takes no room before its first vector or its first search. One that has files is loaded first.
       const auto space = from == 0 && !changes.empty() ? find_or_add(to.number) : find(to.number);
       if (!space) return {};
@@ -48,7 +45,7 @@ class HnswIndex final : public VectorIndex {
   }
 
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override {
-    return reporting_no_memory([&]() -> Result<void> {
+    return guarded(name, [&]() -> Result<void> {
       if (to.sequence == 0) return {};
       const auto space = find_or_add(to.number);
       if (space->applied() >= to.sequence) return {};
@@ -59,7 +56,7 @@ class HnswIndex final : public VectorIndex {
   }
 
   Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {
-    return reporting_no_memory([&]() -> Result<VectorHits> {
+    return guarded(name, [&]() -> Result<VectorHits> {
       const auto found = find(space.number);
       return found ? found->search(query) : HnswSpace(setting_, space.number).search(query);
     });
@@ -87,7 +84,7 @@ class HnswIndex final : public VectorIndex {
   }
 
   Result<void> build(std::uint64_t space, bool anew, const Control& control) override {
-    return reporting_no_memory([&]() -> Result<void> {
+    return guarded(name, [&]() -> Result<void> {
       const auto found = find(space);
       if (!found || found->is_small()) return anew ? forget_files(space) : Result<void>();
       Result<void> ok;

@@ -79,15 +79,15 @@ Result<VectorHits> HnswSpace::search(const VectorQuery& query) {
   if (view.rows == 0) return VectorHits{};
   FRACTAL_TRY(check_query(view, query));
   if (query.as_of >= view.changed && query.k == 0) {
-    if (taken.slots) return VectorHits{.matched = taken.slots->size()};
+    if (taken.allowed) return VectorHits{.matched = taken.allowed->slots.size()};
     if (query.allowed == nullptr) return VectorHits{.matched = view.living - taken.excluded};
   }
   const bool graph = view.frozen && !query.exact;
-  if (graph && (taken.slots || query.allowed == nullptr)) {
+  if (graph && (taken.allowed || query.allowed == nullptr)) {
     remember(query.vector);
     return search_graph(taken, query);
   }
-  return taken.slots ? scan_slots(view, query, *taken.slots) : scan_view(view, query);
+  return taken.allowed ? scan_slots(view, query, taken.allowed->slots) : scan_view(view, query);
 }
 
 // Every so many questions of a thread, and only if nobody else is at it: no query waits here.
@@ -286,6 +286,13 @@ Result<std::vector<std::string>> HnswSpace::verify(const SpaceRecord& record, co
     return true;
   }));
   FRACTAL_TRY(std::move(ok));
+  if (view.frozen) {
+    const auto& frozen = static_cast<const FrozenGraph&>(*view.frozen);
+    for (const Node node : frozen.graph().lost()) {
+      const Slot slot = frozen.slot(node);
+      problems.push_back(fmt::format("no walk leads to memory {} in its graph", view.chunk(slot).ids[row_of(slot)]));
+    }
+  }
   slots.each([&](MemoryId id, Slot) { problems.push_back(fmt::format("memory {} has no vector, but is in it", id)); });
   return problems;
 }

@@ -30,7 +30,7 @@ class MemoryStorage final : public Storage {
  public:
   Result<void> apply(std::span<WriteStep> steps) override {
     return commit([&](State& state) -> Result<void> {
-      for (WriteStep& step : steps) step.outcome = guarded([&] { return run_step(step, state); });
+      for (WriteStep& step : steps) step.outcome = guarded("write", [&] { return run_step(step, state); });
       return {};
     });
   }
@@ -116,7 +116,7 @@ class MemoryStorage final : public Storage {
 
   // Publishes what `edit` makes of the state, unless it fails. state_ keeps the one before: see OrderedMap.
   Result<void> commit(const auto& edit) {
-    return guarded([&]() -> Result<void> {
+    return guarded("write", [&]() -> Result<void> {
       const std::lock_guard turn(writer_);
       State next = *state();
       FRACTAL_TRY(edit(next));

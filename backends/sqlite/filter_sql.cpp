@@ -173,6 +173,12 @@ Piece in_list(const char* column, std::vector<Piece> equalities) {
   return condition(text + ")", std::move(values), exact);
 }
 
+// A test of one indexed field, as one of a memory.
+std::string framed(const Piece& piece) {
+  return fmt::format("m.id IN (SELECT id FROM sfm_field_values WHERE space = ?1 AND field = {} AND {})", piece.field,
+                     piece.condition);
+}
+
 class Compiler {
  public:
   explicit Compiler(std::span<const Field> fields) : fields_(fields) {}
@@ -247,8 +253,7 @@ class Compiler {
     if (inner.text == "0") return inner;
     inner.condition = std::move(inner.text);
     inner.field = field->number;
-    inner.text = fmt::format("m.id IN (SELECT id FROM sfm_field_values WHERE space = ?1 AND field = {} AND {})",
-                             inner.field, inner.condition);
+    inner.text = framed(inner);
     inner.columns = false;
     return inner;
   }
@@ -374,6 +379,27 @@ class Compiler {
   std::size_t values_ = 0;
 };
 
+// A memory has one value at most at a path, so several tests of it, as the two ends of a range, are one of an entry.
+void join_tests_of_one_field(std::vector<Piece>& pieces) {
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    Piece& first = pieces[i];
+    if (first.field == 0) continue;
+    for (std::size_t j = i + 1; j < pieces.size();) {
+      Piece& other = pieces[j];
+      if (other.field != first.field) {
+        ++j;
+        continue;
+      }
+      first.condition += " AND " + other.condition;
+      first.text = framed(first);
+      first.rank = std::min(first.rank, other.rank);
+      first.values.insert(first.values.end(), std::make_move_iterator(other.values.begin()),
+                          std::make_move_iterator(other.values.end()));
+      pieces.erase(pieces.begin() + static_cast<std::ptrdiff_t>(j));
+    }
+  }
+}
+
 // The field test to begin with, if there is one.
 std::vector<Piece>::iterator driver(std::vector<Piece>& pieces) {
   auto best = pieces.end();
@@ -405,6 +431,7 @@ FilterQuery filter_query(const Filter& filter, std::string_view prefix, std::spa
     if (!end.empty()) range.text += " AND m.coordinate_key < ?", range.values.emplace_back(BoundBlob{std::move(end)});
     pieces.push_back(std::move(range));
   }
+  join_tests_of_one_field(pieces);
   const bool columns = std::any_of(pieces.begin(), pieces.end(), [](const Piece& piece) { return piece.columns; });
   const auto first = driver(pieces);
   if (first == pieces.end()) {

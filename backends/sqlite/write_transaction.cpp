@@ -34,7 +34,7 @@ class Transaction final : public WriteTransaction {
     keywords_mark_ = keywords_.mark();
     const auto audit_number = audit_number_;
     if (!alone) FRACTAL_TRY(Query(connection_, Sql::savepoint).run());
-    step.outcome = guarded([&] { return step.run(*this); });
+    step.outcome = guarded("write", [&] { return step.run(*this); });
     // A full disk or the like makes SQLite roll back everything by itself.
     if (!connection_.in_transaction()) {
       return step.outcome ? make_error(Errc::io, "{}: write: SQLite gave up the transaction", connection_.path())
@@ -54,7 +54,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> commit() {
-    return guarded([&]() -> Result<void> {
+    return guarded("write", [&]() -> Result<void> {
       FRACTAL_TRY(keywords_.write(connection_));
       FRACTAL_TRY(spaces_.save());
       if (audit_number_ != audit_number_saved_) {

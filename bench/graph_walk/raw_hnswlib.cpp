@@ -58,13 +58,33 @@ class Raw : public RawHnswlib {
   }
   void search(const float* query, std::size_t ef, std::size_t k, std::uint32_t* out) override {
     index_->setEf(ef);
-    auto found = index_->searchKnn(query, k);
+    take(index_->searchKnn(query, k), out);
+  }
+#if __has_include(<hnswlib/stop_condition.h>)
+  bool search_allowed(const float* query, std::size_t ef, std::size_t k, const std::uint8_t* allowed,
+                      std::uint32_t* out) override {
+    struct Functor : hnswlib::BaseFilterFunctor {
+      bool operator()(hnswlib::labeltype row) override { return allowed[row] != 0; }
+      const std::uint8_t* allowed = nullptr;
+    } functor;
+    functor.allowed = allowed;
+    index_->setEf(ef);
+    take(index_->searchKnn(query, k, &functor), out);
+    return true;
+  }
+#else
+  bool search_allowed(const float*, std::size_t, std::size_t, const std::uint8_t*, std::uint32_t*) override {
+    return false;
+  }
+#endif
+
+ private:
+  template <class Found> static void take(Found found, std::uint32_t* out) {
     for (std::size_t i = found.size(); i > 0; --i, found.pop()) {
       out[i - 1] = static_cast<std::uint32_t>(found.top().second);
     }
   }
 
- private:
   std::size_t dimension_;
   hnswlib::InnerProductSpace space_;
   std::unique_ptr<hnswlib::HierarchicalNSW<float>> index_;

@@ -17,6 +17,9 @@ class RawHnswlib {
   virtual void load(const std::string& file, std::size_t count) = 0;
   // The `k` nearest, best first.
   virtual void search(const float* query, std::size_t ef, std::size_t k, std::uint32_t* out) = 0;
+  // Through its filter functor, among rows whose byte is not 0. False: this hnswlib has none (before 0.7).
+  virtual bool search_allowed(const float* query, std::size_t ef, std::size_t k, const std::uint8_t* allowed,
+                              std::uint32_t* out) = 0;
 };
 
 constexpr std::size_t raw_m = 16, raw_ef_construction = 200;

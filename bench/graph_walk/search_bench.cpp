@@ -1,6 +1,7 @@
 // The public search() on a real file beside raw hnswlib, in one process: read transaction, freshness check and row
 // join included.
 //   search_bench [--data FOLDER] [--rows N] [--rounds N] [--db FILE] [--raw FOLDER] [--filters no]
+//                [--codes int8|float32|bit]
 // --data: vectors.h says what the folder holds; without it the rows are made. --db and --raw: the database and
 // hnswlib's graph are kept there and taken from there, and their builds are not timed again.
 // Every recall is that of the queries timed, against the exact answers. hnswlib's ef is the least that reaches the
@@ -58,10 +59,15 @@ double anonymous_megabytes() {
   return 0;
 }
 
-FractalMemory open(const std::string& path) {
+fractal::Codes codes_of(const std::string& name) {
+  return name == "float32" ? fractal::Codes::float32 : name == "bit" ? fractal::Codes::bit : fractal::Codes::int8;
+}
+
+FractalMemory open(const std::string& path, fractal::Codes codes) {
   fractal::Options options{.path = path, .durability = fractal::Durability::normal, .indexed_fields = {"u"}};
   options.embedder = nullptr;
   options.index.background = false;
+  options.index.codes = codes;
   options.audit.writes = false;
   return FractalMemory::open(options).value();
 }
@@ -127,6 +133,20 @@ class Searches {
     std::printf("  %s\n", plan.c_str());
     std::fflush(stdout);
   }
+  // Each search with a filter of its own that leaves the same rows: nothing is known from the ones before.
+  void print_new_filters(const std::string& name, int below) {
+    std::vector<double> times;
+    for (int round = 0; round < rounds_; ++round) {
+      times.push_back(seconds([&] {
+        for (std::size_t q = 0; q < queries_timed / 5; ++q) {
+          const Filter filter = Filter::lt("u", below - 1 + 1e-6 * static_cast<double>(++filters_));
+          (void)search(q, {.filter = filter, .recall = 0.99, .payloads = false});
+        }
+      }));
+    }
+    std::printf("%-34s                %8.0f QPS\n", name.c_str(),
+                static_cast<double>(queries_timed / 5) / median(std::move(times)));
+  }
   // Queries a second of so many threads, each with queries of its own.
   double together(std::size_t threads, const std::function<void(std::size_t)>& work, std::size_t calls) const {
     std::vector<double> times;
@@ -147,6 +167,7 @@ class Searches {
   const FractalMemory& memory_;
   const Vectors& vectors_;
   const int rounds_;
+  std::size_t filters_ = 0;
 };
 
 // hnswlib's queries a second with the least ef that reaches the recall on every second query.
@@ -203,23 +224,25 @@ int main(int count, char** arguments) {
   const std::string own = (std::filesystem::temp_directory_path() / "fractal_search_bench").string();
   const std::string path = options.count("--db") != 0 ? options["--db"] : own + ".db";
 
+  const fractal::Codes codes = codes_of(options["--codes"]);
   if (!std::filesystem::exists(path)) {
-    const FractalMemory memory = open(path);
+    const FractalMemory memory = open(path, codes);
     std::printf("load of %zu rows                %6.1f s\n", vectors.row_count(),
                 seconds([&] { fill(memory, vectors); }));
     (void)memory.search(std::span(vectors.query(0), vectors.dimension));
     std::printf("graph by maintain()               %6.1f s\n", seconds([&] { memory.maintain().value(); }));
   }
+  open(path, codes).maintain().value();  // a graph made with other codes takes these
   std::printf("vectors in this process           %6.1f MB private\n", anonymous_megabytes());
   const double before = anonymous_megabytes();
-  FractalMemory memory = open(":memory:");
+  FractalMemory memory = open(":memory:", codes);
   const double opening = seconds([&] {
-    memory = open(path);
+    memory = open(path, codes);
     (void)memory.search(std::span(vectors.query(0), vectors.dimension));
   });
   std::printf("open to first answer              %6.1f ms, graph over %llu\n", opening * 1e3,
               static_cast<unsigned long long>(memory.stats().value().graph_vectors));
-  const Searches searches(memory, vectors, rounds);
+  Searches searches(memory, vectors, rounds);
   (void)searches.queries_a_second({.payloads = false}, queries_timed);
   std::printf("private memory while searching    %6.1f MB\n", anonymous_megabytes() - before);
 
@@ -241,8 +264,10 @@ int main(int count, char** arguments) {
   }
   searches.print({"exact", {.exact = true, .payloads = false}}, 0);
   for (const auto& [share, below] : {std::pair{"50 %", 500}, {"20 %", 200}, {"10 %", 100}, {"1 %", 10}, {"0.1 %", 1}}) {
+    if (options.count("--filters") != 0) continue;
     searches.print(
         {fmt::format("filter {}", share), {.filter = Filter::lt("u", below), .recall = 0.99, .payloads = false}}, 0);
+    searches.print_new_filters(fmt::format("filter {}, never asked before", share), below);
   }
   print_threads(searches);
 }

@@ -32,7 +32,7 @@ template <class Number> std::vector<Number> numbers_of(const std::string& file) 
 
 }  // namespace
 
-Vectors clustered_vectors(std::size_t rows, std::size_t queries) {
+Vectors clustered_vectors(std::size_t rows, std::size_t queries, bool with_nearest) {
   constexpr std::size_t centres = 400;
   Vectors out;
   std::mt19937_64 random(1);
@@ -57,6 +57,7 @@ Vectors clustered_vectors(std::size_t rows, std::size_t queries) {
   };
   make(out.rows, rows);
   make(out.queries, queries);
+  if (!with_nearest) return out;
   out.nearest.resize(queries);
   std::vector<std::pair<double, std::uint32_t>> all(rows);
   for (std::size_t q = 0; q < queries; ++q) {

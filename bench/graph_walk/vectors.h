@@ -21,8 +21,8 @@ struct Vectors {
   const float* query(std::size_t i) const { return queries.data() + i * dimension; }
 };
 
-// Vectors around centres, from a fixed seed.
-Vectors clustered_vectors(std::size_t rows, std::size_t queries);
+// Vectors around centres, from a fixed seed: the first rows are the same, however many. Without `nearest` if so wanted.
+Vectors clustered_vectors(std::size_t rows, std::size_t queries, bool with_nearest = true);
 
 // From a folder of little-endian files:
 //   minilm_hi_i8.bin, minilm_lo_i8.bin  int8 [n][384];  minilm_scale.f32  float32 [n]

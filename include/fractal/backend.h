@@ -297,14 +297,18 @@ FRACTAL_API bool matches(const Filter& filter, const Row& row);
 // The scalar at a payload path, as filters see it: nullopt if missing, an object or an array.
 FRACTAL_API std::optional<Value> value_at(std::string_view payload, std::string_view path);
 
+using IdSet = std::shared_ptr<const std::vector<MemoryId>>;  // rising
+// Without an owner: an index keeps nothing about them.
+inline IdSet borrowed(const std::vector<MemoryId>& ids) { return {IdSet(), &ids}; }
+
 struct VectorQuery {
   std::span<const float> vector{};
   std::size_t k = 10;
-  std::uint64_t as_of = 0;                         // the space's sequence that the answer must describe
-  const std::vector<MemoryId>* allowed = nullptr;  // rising; null: every memory
-  std::span<const MemoryId> excluded{};            // rising, few
-  double recall = 0.98;                            // as SearchOptions::recall
-  bool exact = false;                              // as SearchOptions::exact
+  std::uint64_t as_of = 0;               // the space's sequence that the answer must describe
+  IdSet allowed{};                       // null: every memory; asked with the same object again, an index may be faster
+  std::span<const MemoryId> excluded{};  // rising, few
+  double recall = 0.98;                  // as SearchOptions::recall
+  bool exact = false;                    // as SearchOptions::exact
   const Control* control = nullptr;
 };
 

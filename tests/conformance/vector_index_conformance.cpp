@@ -42,6 +42,10 @@ void checked_for(fractal::VectorIndex& index, const Model& model, const Vector& 
   for (const std::size_t k : ks) checked(index, model, {.vector = vector, .k = k});
 }
 
+fractal::IdSet set_of(std::vector<MemoryId> ids) {
+  return std::make_shared<const std::vector<MemoryId>>(std::move(ids));
+}
+
 std::vector<MemoryId> some(std::mt19937_64& random, const std::vector<MemoryId>& ids, double share) {
   std::bernoulli_distribution taken(share);
   std::vector<MemoryId> chosen;
@@ -90,22 +94,23 @@ TEST_CASE("a filter of any width, and exclusions, are kept to the letter") {
     REQUIRE(model.commit(*index).has_value());
     const auto ids = model.living();
     for (const double share : {0.0, 0.0005, 0.005, 0.02, 0.1, 0.5, 0.99, 1.0}) {
-      auto allowed = some(random, ids, share);
+      auto chosen = some(random, ids, share);
       auto excluded = some(random, ids, 0.003);
-      for (const MemoryId id : some(random, allowed, 0.2)) excluded.push_back(id);
+      for (const MemoryId id : some(random, chosen, 0.2)) excluded.push_back(id);
       std::sort(excluded.begin(), excluded.end());
       excluded.erase(std::unique(excluded.begin(), excluded.end()), excluded.end());
-      if (share > 0) allowed.push_back(ids.back() + 1'000);  // an id that has no vector
+      if (share > 0) chosen.push_back(ids.back() + 1'000);  // an id that has no vector
+      const auto allowed = set_of(std::move(chosen));
       const Vector query = vector_oracle::random_vector(random, 24);
       for (const std::size_t k : {0, 1, 10, 10'000}) {
-        checked(*index, model, {.vector = query, .k = k, .allowed = &allowed});
-        checked(*index, model, {.vector = query, .k = k, .allowed = &allowed, .excluded = excluded});
+        checked(*index, model, {.vector = query, .k = k, .allowed = allowed});
+        checked(*index, model, {.vector = query, .k = k, .allowed = allowed, .excluded = excluded});
         checked(*index, model, {.vector = query, .k = k, .excluded = excluded});
       }
     }
     // Ids that lie far apart.
-    std::vector<MemoryId> apart{ids.front(), ids[17], ids[4000], fractal::last_id(3)};
-    checked(*index, model, {.vector = vector_oracle::random_vector(random, 24), .allowed = &apart});
+    const auto apart = set_of({ids.front(), ids[17], ids[4000], fractal::last_id(3)});
+    checked(*index, model, {.vector = vector_oracle::random_vector(random, 24), .allowed = apart});
   }
 }
 
@@ -154,11 +159,11 @@ TEST_CASE("updates and removals show at once, and the past is right or unavailab
       }
       REQUIRE(model.commit(*index).has_value());
       const Vector query = vector_oracle::random_vector(random, 9);
-      const auto allowed = some(random, model.living(), 0.3);
+      const auto allowed = set_of(some(random, model.living(), 0.3));
       checked_for(*index, model, query);
       for (int i = 0; i < 4; ++i) {
         VectorQuery past{.vector = query, .k = 5, .as_of = random() % (model.sequence() + 1)};
-        if (i % 2 == 1) past.allowed = &allowed;
+        if (i % 2 == 1) past.allowed = allowed;
         const auto hits = index->search(model.record(), past);
         if (hits) {
           CHECK(vector_oracle::fault(model, past, *hits) == "");
@@ -407,14 +412,16 @@ TEST_CASE("the past is right behind a narrow filter, too") {
   for (int i = 0; i < 2000; ++i) model.add(vector_oracle::random_vector(random, 8));
   REQUIRE(model.commit(*index).has_value());
   const auto ids = model.living();
+  const auto lasting = set_of({ids.begin(), ids.begin() + 25});  // asked with again and again
   for (int i = 0; i < 300; ++i) {
     const MemoryId id = ids[random() % 40];
     model.set(id, i % 5 == 0 ? Vector{} : vector_oracle::random_vector(random, 8));
     REQUIRE(model.commit(*index).has_value());
     const Vector query = vector_oracle::random_vector(random, 8);
-    const std::vector<MemoryId> allowed{ids[3], ids[11], id > ids[11] ? id : ids[41]};
-    checked(*index, model, {.vector = query, .allowed = &allowed});
-    const VectorQuery past{.vector = query, .as_of = 2000 + random() % (model.sequence() - 1999), .allowed = &allowed};
+    checked(*index, model, {.vector = query, .k = 20, .allowed = lasting});
+    const auto allowed = set_of({ids[3], ids[11], id > ids[11] ? id : ids[41]});
+    checked(*index, model, {.vector = query, .allowed = allowed});
+    const VectorQuery past{.vector = query, .as_of = 2000 + random() % (model.sequence() - 1999), .allowed = allowed};
     const auto hits = index->search(model.record(), past);
     if (hits) {
       CHECK(vector_oracle::fault(model, past, *hits) == "");
@@ -473,11 +480,11 @@ TEST_CASE("the same vectors give the same scores, bit for bit, however they came
     REQUIRE(model.commit(*first).has_value());
     REQUIRE(second->catch_up(model.record(), model.pull()).has_value());
     const auto ids = model.living();
-    std::vector<MemoryId> few{ids[3], ids[300]};
+    const auto few = set_of({ids[3], ids[300]});
     const Vector query = vector_oracle::random_vector(random, 77);
     const VectorHits a = checked(*first, model, {.vector = query, .k = 1000});
     const VectorHits b = checked(*second, model, {.vector = query, .k = 1000});
-    const VectorHits c = checked(*second, model, {.vector = query, .k = 1000, .allowed = &few});
+    const VectorHits c = checked(*second, model, {.vector = query, .k = 1000, .allowed = few});
     for (std::size_t i = 0; i < a.entries.size(); ++i) {
       CHECK(a.entries[i].id == b.entries[i].id);
       CHECK(a.entries[i].score == b.entries[i].score);
@@ -495,14 +502,14 @@ TEST_CASE("a search past its deadline, or cancelled, is unavailable") {
   for (int i = 0; i < 1000; ++i) model.add(vector_oracle::random_vector(random, 10));
   REQUIRE(model.commit(*index).has_value());
   const Vector query = vector_oracle::random_vector(random, 10);
-  std::vector<MemoryId> few{model.living()[4]};
+  const auto few = set_of({model.living()[4]});
   std::atomic<bool> cancel{false};
   Control control{.deadline = std::chrono::steady_clock::now() + std::chrono::hours(1), .cancel = &cancel};
   checked(*index, model, {.vector = query, .control = &control});
   for (const bool late : {false, true}) {
     cancel = !late;
     if (late) control.deadline = std::chrono::steady_clock::now();
-    for (const auto* allowed : {static_cast<std::vector<MemoryId>*>(nullptr), &few}) {
+    for (const auto& allowed : {fractal::IdSet(), few}) {
       const auto hits = index->search(
           model.record(), {.vector = query, .as_of = model.sequence(), .allowed = allowed, .control = &control});
       REQUIRE_FALSE(hits.has_value());

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -65,7 +66,12 @@ int last_written(const FractalMemory& memory) {
   return std::atoi(marker->payload.c_str() + std::strlen(R"({"written":)"));
 }
 
-Options options_for(const std::string& path) { return standing_clock({.path = path}); }
+// With graphs from the first rows on, built and published by a thread behind the writes and by maintain().
+Options options_for(const std::string& path) {
+  Options options = standing_clock({.path = path});
+  options.index = {.graph_from = 40, .m = 4, .ef_construction = 20};
+  return options;
+}
 
 // Runs in the process that is killed.
 TEST_CASE("the writer" * doctest::skip()) {
@@ -155,7 +161,27 @@ class Model {
   int written_ = 0;
 };
 
-void check_file(const std::string& path, int acknowledged, Model& model) {
+// What the file says of the graph, whichever step of its making the kill came in, finds every row with its score.
+bool check_graph(const FractalMemory& memory, int written) {
+  for (int i = 10 * written; i < 10 * written + 4; ++i) {
+    const auto question = numbered_memory(i).embedding;
+    const auto found = memory.search(question, {.top_k = 3}).value();
+    const auto truth = memory.search(question, {.top_k = 100'000, .exact = true}).value();
+    CHECK(found.matched == truth.matched);
+    REQUIRE(found.hits.size() == std::min<std::size_t>(3, truth.matched));
+    for (const auto& hit : found.hits) {
+      const auto same = std::find_if(truth.hits.begin(), truth.hits.end(), [&](const auto& other) {
+        return other.memory.coordinate == hit.memory.coordinate;
+      });
+      REQUIRE(same != truth.hits.end());
+      CHECK(same->score == hit.score);
+    }
+  }
+  return memory.stats().value().graph_vectors > 0;
+}
+
+// Whether it came with a graph.
+bool check_file(const std::string& path, int acknowledged, Model& model) {
   const auto memory = FractalMemory::open(options_for(path));
   if (!memory) FAIL("reopen: " << memory.error().message);
   const int written = last_written(*memory);
@@ -166,7 +192,7 @@ void check_file(const std::string& path, int acknowledged, Model& model) {
   CHECK(seen == expected);
   const auto clean = verified(*memory);
   if (!clean) FAIL(clean.error().message);
-  if (written == 0) return;
+  if (written == 0) return false;
   // Words and vectors find the rows of the last write.
   for (int i = 10 * written; i < 10 * written + 4; ++i) {
     const Memory stored = numbered_memory(i);
@@ -178,6 +204,7 @@ void check_file(const std::string& path, int acknowledged, Model& model) {
     REQUIRE(vectors.has_value());
     CHECK(vectors->hits.size() == 1);
   }
+  return check_graph(*memory, written);
 }
 
 TEST_CASE("a writer is killed at random moments") {
@@ -186,7 +213,7 @@ TEST_CASE("a writer is killed at random moments") {
   Random random(seed);
   std::optional<TemporaryFolder> folder;
   std::optional<Model> model;
-  std::uint64_t writes = 0, during_upkeep = 0;
+  std::uint64_t writes = 0, during_upkeep = 0, graphs = 0;
   int acknowledged = 0;
   for (std::uint64_t k = 0; k < kills; ++k) {
     INFO("FRACTAL_SEED=" << seed << " kill " << k);
@@ -210,11 +237,13 @@ TEST_CASE("a writer is killed at random moments") {
       acknowledged = writer.acknowledged();
     }
     if (acknowledged != 0 && acknowledged % 7 == 0) ++during_upkeep;
-    check_file(path, acknowledged, *model);
+    if (check_file(path, acknowledged, *model)) ++graphs;
     // check_file() saw that an unacknowledged write may be there: the next writer goes on after it.
     acknowledged = last_written(FractalMemory::open(options_for(path)).value());
   }
-  MESSAGE(fmt::format("{} kills, {} acknowledged writes, {} kills in or near upkeep", kills, writes, during_upkeep));
+  MESSAGE(fmt::format("{} kills, {} acknowledged writes, {} kills in or near upkeep, {} files with a graph", kills,
+                      writes, during_upkeep, graphs));
+  CHECK(graphs > kills / 10);
   CHECK(writes > kills);
 }
 

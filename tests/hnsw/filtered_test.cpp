@@ -72,7 +72,7 @@ enum class Kind { random, nearest_topics, other_topics };
 constexpr std::array<const char*, 3> names{"random", "correlated", "anti-correlated"};
 
 // About `count` memories: any; those of the topics nearest to the question's; all others first.
-std::vector<MemoryId> allowed_for(Kind kind, std::size_t count, std::size_t topic, std::mt19937_64& random) {
+fractal::IdSet allowed_for(Kind kind, std::size_t count, std::size_t topic, std::mt19937_64& random) {
   std::vector<std::size_t> order(rows);
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::shuffle(order.begin(), order.end(), random);
@@ -84,7 +84,7 @@ std::vector<MemoryId> allowed_for(Kind kind, std::size_t count, std::size_t topi
   std::vector<MemoryId> ids;
   for (std::size_t i = 0; i < count; ++i) ids.push_back(Corpus::id(order[i]));
   std::sort(ids.begin(), ids.end());
-  return ids;
+  return std::make_shared<const std::vector<MemoryId>>(std::move(ids));
 }
 
 double recall(const VectorHits& hits, const VectorHits& truth) {
@@ -104,18 +104,18 @@ struct Cell {
 Cell measure(Kind kind, std::size_t count, std::size_t wanted) {
   std::mt19937_64 random(count);
   Cell cell;
-  std::map<std::size_t, std::vector<MemoryId>> sets;  // by topic, or a few for any
+  std::map<std::size_t, fractal::IdSet> sets;  // by topic, or a few for any
   for (std::size_t q = 0; q < questions; ++q) {
     const std::size_t topic = corpus().topic_asked[q];
     auto& allowed = sets[kind == Kind::random ? q % random_sets : topic];
-    if (allowed.empty()) allowed = allowed_for(kind, count, topic, random);
-    VectorQuery query{.vector = corpus().asked[q], .k = wanted, .allowed = &allowed};
+    if (!allowed) allowed = allowed_for(kind, count, topic, random);
+    VectorQuery query{.vector = corpus().asked[q], .k = wanted, .allowed = allowed};
     const VectorHits hits = corpus().search(query);
     query.exact = true;
     const VectorHits truth = corpus().search(query);
     REQUIRE(hits.entries.size() == std::min(wanted, count));
     REQUIRE(hits.matched == count);
-    for (const auto& hit : hits.entries) REQUIRE(std::binary_search(allowed.begin(), allowed.end(), hit.id));
+    for (const auto& hit : hits.entries) REQUIRE(std::binary_search(allowed->begin(), allowed->end(), hit.id));
     cell.recall += recall(hits, truth) / questions;
     cell.walks += hits.exact ? 0 : 1;
   }
@@ -142,7 +142,7 @@ TEST_CASE("more hits wanted than match") {
   std::mt19937_64 random(3);
   for (const std::size_t count : {0U, 1U, 40U, 3000U, 30'000U}) {
     const auto allowed = allowed_for(Kind::random, count, 0, random);
-    const VectorHits hits = corpus().search({.vector = corpus().asked[0], .k = 50'000, .allowed = &allowed});
+    const VectorHits hits = corpus().search({.vector = corpus().asked[0], .k = 50'000, .allowed = allowed});
     CHECK(hits.entries.size() == count);
     CHECK(hits.matched == count);
   }

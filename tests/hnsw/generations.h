@@ -48,6 +48,7 @@ class ForgedGraph : public hnsw::Graph {
   std::size_t rows() const override { return rows_; }
   const hnsw::GraphParameters& parameters() const override { return parameters_; }
   std::span<const hnsw::Node> unreachable() const override { return {}; }
+  std::vector<hnsw::Node> lost() const override { return {}; }
   void walk(const hnsw::CodeRows&, const hnsw::WalkQuery&, hnsw::Walked&) const override {}
 
  private:

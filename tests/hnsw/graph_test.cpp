@@ -1,5 +1,6 @@
 // The graph against a comparison of all rows, in every way that it is built, opened, extended and walked.
 #include "backends/hnsw/graph.h"
+#include "backends/hnsw/graph_image.h"
 #include "src/vector_chunk.h"
 #include "tests/seeded_random.h"
 
@@ -392,6 +393,26 @@ TEST_CASE("walks are the same on every instruction set") {
       }
     }
   }
+}
+
+TEST_CASE("a row that nothing leads to any more is told") {
+  Rows rows(500, 16, fractal::Metric::cosine, fractal::testing::announced_seed("graph"));
+  const auto graph = build(rows.all());
+  CHECK(graph->lost().empty());
+  Image image(graph->image());
+  fractal::hnsw::GraphArrays arrays(image.data());
+  const Node victim = arrays.entry == 7 ? 8 : 7;
+  if (std::count(arrays.unreachable.begin(), arrays.unreachable.end(), victim) > 0) return;
+  auto* const links = const_cast<Node*>(arrays.links);
+  for (Node node = 0; node < arrays.rows; ++node) {
+    Node* const begin = links + std::size_t{node} * 2 * arrays.m;
+    Node* const end = begin + 2 * arrays.m;
+    std::fill(std::remove(begin, end, victim), end, fractal::hnsw::no_node);
+  }
+  const auto opened = image.open(500);
+  REQUIRE(opened.has_value());
+  const auto lost = (*opened)->lost();
+  CHECK(std::count(lost.begin(), lost.end(), victim) == 1);
 }
 
 TEST_CASE("an image opens as the graph it was") {
