@@ -1,7 +1,7 @@
 # Tests labelled "tsan" run a second time, built with ThreadSanitizer in the build folder of the preset tsan. Making
 # that build is itself a test, so that one run of ctest shows everything.
 #   in each build:          the target tsan_tests makes the labelled executables
-#   with FRACTAL_TEST_TSAN: each labelled test x has a twin tsan.x
+#   with FRACTAL_TEST_TSAN: each labelled test x has a twin tsan.x, run with the arguments in its property TSAN_ARGUMENTS
 function(fractal_tsan_tests)
   get_property(tests DIRECTORY PROPERTY TESTS)
   set(labelled "")
@@ -22,7 +22,8 @@ function(fractal_tsan_tests)
   set_tests_properties(tsan.configure PROPERTIES FIXTURES_SETUP tsan_configured)
   set_tests_properties(tsan.build PROPERTIES FIXTURES_REQUIRED tsan_configured FIXTURES_SETUP tsan_built PROCESSORS 2)
   foreach(test IN LISTS labelled)
-    add_test(NAME tsan.${test} COMMAND "${PROJECT_SOURCE_DIR}/build/tsan/tests/${test}")
+    get_property(arguments TEST ${test} PROPERTY TSAN_ARGUMENTS)
+    add_test(NAME tsan.${test} COMMAND "${PROJECT_SOURCE_DIR}/build/tsan/tests/${test}" ${arguments})
     set_tests_properties(tsan.${test} PROPERTIES FIXTURES_REQUIRED tsan_built PROCESSORS 2
       ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
   endforeach()

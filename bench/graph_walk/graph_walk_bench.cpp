@@ -1,4 +1,5 @@
-// The graph index beside raw hnswlib, in one process: the ten nearest rows with their scores, one thread.
+// The graph index beside raw hnswlib, in one process: the ten nearest rows with their scores, one thread. Filtered, too,
+// beside a float32 scan of a list of what is allowed.
 //   graph_walk_bench [--data FOLDER] [--rows N] [--m M] [--ef-construction EF] [--rounds N] [--keep FOLDER]
 // --data: vectors.h says what the folder holds; without it the rows are made. --keep: both graphs are saved
 // there and taken from there, and what is taken is not timed again; --again T builds ours with T threads nevertheless.
@@ -10,6 +11,7 @@
 #include "vectors.h"
 
 #include "backends/hnsw/graph.h"
+#include "backends/hnsw/hnsw_index.h"
 #include "src/vector_chunk.h"
 
 #include <algorithm>
@@ -24,6 +26,7 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -244,6 +247,63 @@ void compare(const Vectors& vectors, std::vector<Arm>& arms, Index& index, doubl
   std::fflush(stdout);
 }
 
+// A filter's rows by the index, which was given them as ids, and by a float32 scan of a list of them.
+void compare_filtered(const Vectors& vectors, RawHnswlib& raw, int rounds) {
+  fractal::SpaceRecord space;
+  space.number = 1;
+  space.dimension = vectors.dimension;
+  space.vectors = vectors.row_count();
+  std::vector<fractal::VectorChange> changes;
+  const auto id = [](std::size_t row) { return fractal::first_id(1) + row; };
+  for (std::size_t i = 0; i < vectors.row_count(); ++i) {
+    changes.push_back({id(i), ++space.sequence, {vectors.row(i), vectors.dimension}});
+  }
+  const auto index = fractal::hnsw::make_index({.background = false, .files = false}, {});
+  index->apply(space, 0, changes).value();
+  index->build(space.number, false, {}).value();
+  for (const std::size_t every : {10, 100, 1000}) {
+    std::vector<std::uint32_t> rows;
+    std::vector<fractal::MemoryId> ids;
+    std::mt19937_64 random(every);
+    for (std::uint32_t i = 0; i < vectors.row_count(); ++i) {
+      if (random() % every != 0) continue;
+      rows.push_back(i);
+      ids.push_back(id(i));
+    }
+    fractal::VectorQuery query{.as_of = space.sequence,
+                               .allowed = std::make_shared<const std::vector<fractal::MemoryId>>(std::move(ids)),
+                               .recall = 0.995};
+    std::size_t found = 0;
+    Ten out{};
+    std::string plan;
+    for (std::size_t q = 0; q < vectors.query_count(); ++q) {
+      query.vector = {vectors.query(q), vectors.dimension};
+      raw.scan(vectors.query(q), vectors.rows.data(), rows.data(), rows.size(), out.size(), out.data());
+      const auto hits = index->search(space, query).value();
+      for (const auto& hit : hits.entries) found += std::count(out.begin(), out.end(), hit.id - id(0)) > 0 ? 1 : 0;
+      plan = hits.plan;
+    }
+    std::vector<double> ours, floor;
+    for (int round = 0; round < rounds; ++round) {
+      ours.push_back(cpu_seconds(CLOCK_THREAD_CPUTIME_ID, [&] {
+        for (std::size_t q = 0; q < vectors.query_count(); ++q) {
+          query.vector = {vectors.query(q), vectors.dimension};
+          (void)index->search(space, query).value();
+        }
+      }));
+      floor.push_back(cpu_seconds(CLOCK_THREAD_CPUTIME_ID, [&] {
+        for (std::size_t q = 0; q < vectors.query_count(); ++q) {
+          raw.scan(vectors.query(q), vectors.rows.data(), rows.data(), rows.size(), out.size(), out.data());
+        }
+      }));
+    }
+    const auto queries = static_cast<double>(vectors.query_count());
+    std::printf("%6zu rows allowed  recall %.4f  %8.0f QPS, float32 scan of the list %8.0f QPS  %5.2f x  %s\n",
+                rows.size(), static_cast<double>(found) / (queries * 10), queries / median(ours),
+                queries / median(floor), median(floor) / median(ours), plan.c_str());
+  }
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -310,6 +370,7 @@ int main(int count, char** arguments) {
     std::printf("%.2f us a query\n", 1e6 * time / static_cast<double>(repetitions * vectors.query_count()));
     return 0;
   }
+  compare_filtered(vectors, *native, static_cast<int>(number("--rounds", 11)));
   for (const double target : {0.98, 0.99}) {
     compare(vectors, arms, index, target, static_cast<int>(number("--rounds", 11)));
   }

@@ -84,7 +84,7 @@ class Measuring {
   }
   std::vector<double> coordinates(std::size_t q, const SearchOptions& options) const {
     std::vector<double> rows;
-    for (const auto& hit : search(q, options).hits) rows.push_back(hit.memory.coordinate.values().front());
+    for (const auto& hit : search(q, options).hits) rows.push_back(hit.memory.coordinate[0]);
     return rows;
   }
 

@@ -60,6 +60,18 @@ class Raw : public RawHnswlib {
     index_->setEf(ef);
     take(index_->searchKnn(query, k), out);
   }
+  void scan(const float* query, const float* rows, const std::uint32_t* allowed, std::size_t count, std::size_t k,
+            std::uint32_t* out) override {
+    const auto distance = space_.get_dist_func();
+    std::priority_queue<std::pair<float, hnswlib::labeltype>> nearest;
+    for (std::size_t i = 0; i < count; ++i) {
+      const float d = distance(query, rows + allowed[i] * dimension_, space_.get_dist_func_param());
+      if (nearest.size() == k && d >= nearest.top().first) continue;
+      if (nearest.size() == k) nearest.pop();
+      nearest.emplace(d, allowed[i]);
+    }
+    take(std::move(nearest), out);
+  }
 #if __has_include(<hnswlib/stop_condition.h>)
   bool search_allowed(const float* query, std::size_t ef, std::size_t k, const std::uint8_t* allowed,
                       std::uint32_t* out) override {

@@ -17,6 +17,9 @@ class RawHnswlib {
   virtual void load(const std::string& file, std::size_t count) = 0;
   // The `k` nearest, best first.
   virtual void search(const float* query, std::size_t ef, std::size_t k, std::uint32_t* out) = 0;
+  // The `k` nearest of these rows, compared one by one with its float32 kernel: no index.
+  virtual void scan(const float* query, const float* rows, const std::uint32_t* allowed, std::size_t count,
+                    std::size_t k, std::uint32_t* out) = 0;
   // Through its filter functor, among rows whose byte is not 0. False: this hnswlib has none (before 0.7).
   virtual bool search_allowed(const float* query, std::size_t ef, std::size_t k, const std::uint8_t* allowed,
                               std::uint32_t* out) = 0;

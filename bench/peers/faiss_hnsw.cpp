@@ -12,6 +12,8 @@
 namespace fractal::bench {
 namespace {
 
+using Row = decltype(faiss::IndexHNSWFlat::ntotal);  // faiss names its type in two ways
+
 class Index : public FaissHnsw {
  public:
   explicit Index(std::size_t dimension)
@@ -20,7 +22,7 @@ class Index : public FaissHnsw {
   }
 
   void build(const float* rows, std::size_t count) override {
-    index_.add(static_cast<faiss::idx_t>(count), rows);
+    index_.add(static_cast<Row>(count), rows);
     count_ = count;
     omp_set_num_threads(1);  // a search is one thread's, as with the others
   }
@@ -28,12 +30,12 @@ class Index : public FaissHnsw {
   void search(const float* query, std::size_t ef, std::size_t k, const std::uint8_t* allowed,
               std::uint32_t* out) override {
     std::array<float, 64> scores{};
-    std::array<faiss::idx_t, 64> rows{};
+    std::array<Row, 64> rows{};
     faiss::SearchParametersHNSW parameters;
     parameters.efSearch = static_cast<int>(ef);
     faiss::IDSelectorBitmap selector((count_ + 7) / 8, allowed);
     if (allowed != nullptr) parameters.sel = &selector;
-    index_.search(1, query, static_cast<faiss::idx_t>(k), scores.data(), rows.data(), &parameters);
+    index_.search(1, query, static_cast<Row>(k), scores.data(), rows.data(), &parameters);
     for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<std::uint32_t>(rows[i]);
   }
 

@@ -72,7 +72,7 @@ Ten rows_of(const fractal::SearchResult& found) {
   Ten out{};
   out.fill(~0U);
   for (std::size_t i = 0; i < found.hits.size(); ++i) {
-    out[i] = static_cast<std::uint32_t>(found.hits[i].memory.coordinate.values().front());
+    out[i] = static_cast<std::uint32_t>(found.hits[i].memory.coordinate[0]);
   }
   return out;
 }

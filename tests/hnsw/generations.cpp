@@ -36,6 +36,7 @@ hnsw::Generation around(hnsw::Blocks made, const Plan& plan) {
   generation.rows = plan.rows;
   generation.dimension = plan.dimension;
   generation.metric = plan.metric;
+  generation.codes = plan.number % 2 == 0 ? Codes::bit : Codes::int8;
   generation.block_bytes = made.block_bytes;
   generation.blocks = std::move(made.blocks);
   fill(generation, made.filled, plan.seed);
@@ -78,7 +79,7 @@ std::string difference(const hnsw::Generation& a, const hnsw::Generation& b) {
     if (!same) found += fmt::format("{}; ", what);
   };
   differ(a.space == b.space && a.number == b.number && a.sequence == b.sequence, "which generation");
-  differ(a.rows == b.rows && a.dimension == b.dimension && a.metric == b.metric, "shape");
+  differ(a.rows == b.rows && a.dimension == b.dimension && a.metric == b.metric && a.codes == b.codes, "shape");
   differ(a.blocks.size() == b.blocks.size() && a.block_bytes == b.block_bytes, "blocks");
   if (!found.empty()) return found;
   for (std::size_t row = 0; row < a.rows; ++row) {
