@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t least_rescored = 20;
 // What a distance costs in a walk, in rows of a scan (bench/graph_walk_bench, index level).
 constexpr double walk_distance_cost(Codes codes) {
-  return codes == Codes::float32 ? 6.0 : codes == Codes::bit ? 1.0 : 2.0;
+  return codes == Codes::float32 ? 8.0 : codes == Codes::bit ? 2.0 : 3.0;
 }
 // Allowed nodes wanted in the pool of a filtered walk, as a share of the ef of one without filter.
 constexpr double filtered_share = 0.6;

@@ -139,8 +139,7 @@ class BitKernel : public Steps {
       sum = hn::Add(sum, hn::SumsOf8(hn::IfThenElseZero(set, hn::LoadU(d8, query_ + j))));
       zeros = hn::Add(zeros, hn::SumsOf8(hn::IfThenElseZero(set, zero_point)));
     }
-    return static_cast<std::int32_t>(hn::GetLane(hn::SumOfLanes(d64, sum))) -
-           static_cast<std::int32_t>(hn::GetLane(hn::SumOfLanes(d64, zeros)));
+    return static_cast<std::int32_t>(hn::GetLane(hn::SumOfLanes(d64, hn::Sub(sum, zeros))));
 #endif
   }
 

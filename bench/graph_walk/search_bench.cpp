@@ -232,7 +232,7 @@ int main(int count, char** arguments) {
     (void)memory.search(std::span(vectors.query(0), vectors.dimension));
     std::printf("graph by maintain()               %6.1f s\n", seconds([&] { memory.maintain().value(); }));
   }
-  open(path, codes).maintain().value();  // a graph made with other codes takes these
+  if (options.count("--codes") != 0) open(path, codes).maintain().value();  // a graph made with others takes these
   std::printf("vectors in this process           %6.1f MB private\n", anonymous_megabytes());
   const double before = anonymous_megabytes();
   FractalMemory memory = open(":memory:", codes);
