@@ -4,7 +4,7 @@
 // --big: up to a million. --svg: the curve as a picture. Vectors are those of vectors.h, each space the first so many
 // of the largest. Recall and cost are measured at several targets, and taken at .98 on the line between two of them.
 #include "timing.h"
-#include "vectors.h"
+#include "vector_store.h"
 
 #include <fractal/format.h>
 #include <fractal/fractal_memory.h>
@@ -34,26 +34,6 @@ struct Point {
   std::size_t rows = 0;
   Cost cost{};
 };
-
-FractalMemory open(const std::string& path) {
-  fractal::Options options{.path = path, .durability = fractal::Durability::normal};
-  options.embedder = nullptr;
-  options.index.background = false;
-  options.audit.writes = false;
-  return FractalMemory::open(options).value();
-}
-
-void add(const FractalMemory& memory, const Vectors& vectors, std::size_t begin, std::size_t end) {
-  for (; begin < end; begin += 2000) {
-    fractal::Batch batch;
-    for (std::size_t i = begin; i < std::min(end, begin + 2000); ++i) {
-      batch.store({.coordinate = {static_cast<double>(i)},
-                   .payload = "{}",
-                   .embedding = {vectors.row(i), vectors.row(i) + vectors.dimension}});
-    }
-    memory.apply(batch).value();
-  }
-}
 
 class Measuring {
  public:
@@ -170,11 +150,11 @@ int main(int count, char** arguments) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   {
-    const FractalMemory memory = open(folder + "/growth.db");
+    const FractalMemory memory = open_vector_store(folder + "/growth.db", {.background = false});
     std::vector<Point> points;
     std::size_t there = 0;
     for (const std::size_t size : sizes) {
-      add(memory, vectors, there, size);
+      store_rows(memory, vectors, there, size, [](std::size_t) { return "{}"; });
       there = size;
       memory.maintain().value();
       std::printf("%zu vectors, graph over %llu\n", size,

@@ -1,14 +1,14 @@
 // The public search() on a real file beside raw hnswlib, in one process: read transaction, freshness check and row
 // join included.
 //   search_bench [--data FOLDER] [--rows N] [--rounds N] [--db FILE] [--raw FOLDER] [--filters no]
-//                [--codes int8|float32|bit]
+//                [--codes int8|float32|bit] [--background yes]
 // --data: vectors.h says what the folder holds; without it the rows are made. --db and --raw: the database and
 // hnswlib's graph are kept there and taken from there, and their builds are not timed again.
 // Every recall is that of the queries timed, against the exact answers. hnswlib's ef is the least that reaches the
 // recall on every second query.
 #include "raw_hnswlib.h"
 #include "timing.h"
-#include "vectors.h"
+#include "vector_store.h"
 
 #include <fractal/format.h>
 #include <fractal/fractal_memory.h>
@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -63,26 +64,37 @@ fractal::Codes codes_of(const std::string& name) {
   return name == "float32" ? fractal::Codes::float32 : name == "bit" ? fractal::Codes::bit : fractal::Codes::int8;
 }
 
-FractalMemory open(const std::string& path, fractal::Codes codes) {
-  fractal::Options options{.path = path, .durability = fractal::Durability::normal, .indexed_fields = {"u"}};
-  options.embedder = nullptr;
-  options.index.background = false;
-  options.index.codes = codes;
-  options.audit.writes = false;
-  return FractalMemory::open(options).value();
+FractalMemory open(const std::string& path, fractal::Codes codes, bool background = false) {
+  return open_vector_store(path, {.codes = codes, .background = background});
 }
 
 void fill(const FractalMemory& memory, const Vectors& vectors) {
-  constexpr std::size_t rows_of_batch = 2000;
-  for (std::size_t begin = 0; begin < vectors.row_count(); begin += rows_of_batch) {
-    fractal::Batch batch;
-    for (std::size_t i = begin; i < std::min(vectors.row_count(), begin + rows_of_batch); ++i) {
-      batch.store({.coordinate = {1, static_cast<double>(i)},
-                   .payload = fmt::format(R"({{"n": {}, "u": {}, "note": "{}"}})", i, u_of(i), std::string(100, 'x')),
-                   .embedding = {vectors.row(i), vectors.row(i) + vectors.dimension}});
-    }
-    memory.apply(batch).value();
+  store_rows(memory, vectors, 0, vectors.row_count(), [](std::size_t row) {
+    return fmt::format(R"({{"n": {}, "u": {}, "note": "{}"}})", row, u_of(row), std::string(100, 'x'));
+  });
+}
+
+// From the end of a bulk load to the graph over all of it, made by the thread in the background.
+void time_background(const Vectors& vectors, const std::string& path) {
+  const auto remove = [&] {
+    for (const char* const ending : {"", "-wal", "-shm", "-index"}) std::filesystem::remove_all(path + ending);
+  };
+  remove();
+  {
+    const FractalMemory memory = open(path, fractal::Codes::int8, true);
+    fill(memory, vectors);
+    (void)memory.search(std::span(vectors.query(0), vectors.dimension)).value();
+    std::uint64_t covered = 0;
+    const double time = seconds([&] {
+      while (covered < vectors.row_count() * 10 / 11) {  // what was added last is compared exactly until it is a tenth
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        covered = memory.stats().value().graph_vectors;
+      }
+    });
+    std::printf("graph in the background           %6.1f s, over %llu\n", time,
+                static_cast<unsigned long long>(covered));
   }
+  remove();
 }
 
 struct Arm {
@@ -225,6 +237,7 @@ int main(int count, char** arguments) {
   const std::string path = options.count("--db") != 0 ? options["--db"] : own + ".db";
 
   const fractal::Codes codes = codes_of(options["--codes"]);
+  if (options.count("--background") != 0) time_background(vectors, own + "_background.db");
   if (!std::filesystem::exists(path)) {
     const FractalMemory memory = open(path, codes);
     std::printf("load of %zu rows                %6.1f s\n", vectors.row_count(),

@@ -32,7 +32,7 @@ class Index : public FaissHnsw {
     std::array<float, 64> scores{};
     std::array<Row, 64> rows{};
     faiss::SearchParametersHNSW parameters;
-    parameters.efSearch = static_cast<int>(ef);
+    parameters.efSearch = index_.hnsw.efSearch = static_cast<int>(ef);  // before 1.7.4 only the latter counts
     faiss::IDSelectorBitmap selector((count_ + 7) / 8, allowed);
     if (allowed != nullptr) parameters.sel = &selector;
     index_.search(1, query, static_cast<Row>(k), scores.data(), rows.data(), &parameters);

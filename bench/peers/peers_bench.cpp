@@ -6,7 +6,7 @@
 // A line for each setting: engine, filter in rows of 1,000, setting, recall@10, queries a second; one thread, ids and
 // scores. table.py makes a table of them.
 #include "bench/graph_walk/raw_hnswlib.h"
-#include "bench/graph_walk/vectors.h"
+#include "bench/graph_walk/vector_store.h"
 #include "bench/peers/faiss_hnsw.h"
 #include "bench/timing.h"
 
@@ -45,28 +45,6 @@ struct Corpus {
 
   std::size_t questions() const { return std::min(most_questions, vectors.query_count()); }
 };
-
-FractalMemory open(const std::string& path) {
-  fractal::Options options{.path = path, .durability = fractal::Durability::normal, .indexed_fields = {"u"}};
-  options.embedder = nullptr;
-  options.index.background = false;
-  options.audit.writes = false;
-  return FractalMemory::open(options).value();
-}
-
-void fill(const FractalMemory& memory, const Corpus& corpus) {
-  const Vectors& vectors = corpus.vectors;
-  for (std::size_t begin = 0; begin < vectors.row_count(); begin += 2000) {
-    fractal::Batch batch;
-    for (std::size_t i = begin; i < std::min(vectors.row_count(), begin + 2000); ++i) {
-      batch.store({.coordinate = {static_cast<double>(i)},
-                   .payload = fmt::format(R"({{"u": {}, "note": "{}"}})", corpus.u[i], std::string(100, 'x')),
-                   .embedding = {vectors.row(i), vectors.row(i) + vectors.dimension}});
-    }
-    memory.apply(batch).value();
-  }
-  memory.maintain().value();
-}
 
 Ten rows_of(const fractal::SearchResult& found) {
   Ten out{};
@@ -196,8 +174,14 @@ int main(int count, char** arguments) {
   const std::string path = options.contains("--db")
                                ? options["--db"]
                                : (std::filesystem::temp_directory_path() / "fractal_peers_bench.db").string();
-  if (!std::filesystem::exists(path)) fill(open(path), corpus);
-  const FractalMemory memory = open(path);
+  const bool is_new = !std::filesystem::exists(path);
+  const FractalMemory memory = open_vector_store(path, {.background = false});
+  if (is_new) {
+    store_rows(memory, corpus.vectors, 0, corpus.vectors.row_count(), [&](std::size_t row) {
+      return fmt::format(R"({{"u": {}, "note": "{}"}})", corpus.u[row], std::string(100, 'x'));
+    });
+    memory.maintain().value();
+  }
   find_truth(corpus, memory);
   if (options.contains("--write")) write_all(corpus, options["--write"]);
 
