@@ -9,6 +9,7 @@
 #include "src/embedding.h"
 #include "src/filter_cache.h"
 #include "src/keywords.h"
+#include "src/link_graphs.h"
 #include "src/read_log.h"
 #include "src/write_queue.h"
 #include "src/write_rules.h"
@@ -66,6 +67,7 @@ class Database {
   const TextFields& text_fields() const noexcept { return text_fields_; }
   ReadLog& read_log() noexcept { return read_log_; }
   FilterCache& filter_cache() const noexcept { return filter_cache_; }
+  LinkGraphs& link_graphs() const noexcept { return link_graphs_; }
   Embedders& embedders() noexcept { return embedders_; }
   Time now() const;
 
@@ -108,6 +110,7 @@ class Database {
   WriteQueue queue_;
   ReadLog read_log_;
   mutable FilterCache filter_cache_;
+  mutable LinkGraphs link_graphs_;
 };
 
 }  // namespace fractal

@@ -5,37 +5,41 @@
 
 #include "src/database.h"
 #include "src/error.h"
-#include "src/link_rows.h"
+#include "src/links_at.h"
+#include "src/node_marks.h"
 #include "src/validate.h"
 
 #include <algorithm>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
+#include <utility>
 
 namespace fractal {
 namespace {
 
+using Node = LinkGraph::Node;
+
+// A thread's memory between walks.
+struct Scratch {
+  NodeMarks visited{}, found{};  // found: their places among those of the hop
+};
+Scratch& scratch_of_thread() {
+  thread_local Scratch scratch;
+  scratch.visited.clear();
+  scratch.found.clear();
+  return scratch;
+}
+
 struct Reached {
-  std::string key;
-  LinkRow link;  // from, to, type, strength
+  Node node = 0;
+  std::uint32_t link = 0;  // that led to it
   std::size_t hops = 0;
 };
 
-// Stronger first; the rest makes the choice independent of the order of rows.
-bool leads_better(const LinkRow& left, const LinkRow& right) {
-  if (left.strength != right.strength) return left.strength > right.strength;
-  if (left.from != right.from) return left.from < right.from;
-  if (left.type != right.type) return left.type < right.type;
-  return left.to < right.to;
-}
-
 class Walk {
  public:
-  Walk(const Look& look, std::string start, const NeighborOptions& options)
-      : look_(look), options_(options), wanted_(options.offset + options.limit) {
-    visited_.insert(start);
-    frontier_.push_back(std::move(start));
+  Walk(LinksAt& links, Node start, const NeighborOptions& options)
+      : links_(links), options_(options), wanted_(options.offset + options.limit), frontier_{start} {
+    scratch_.visited.set(start);
   }
 
   Result<std::vector<Reached>> run() {
@@ -48,70 +52,109 @@ class Walk {
 
  private:
   Result<void> take_hop(std::size_t hop) {
-    std::unordered_map<std::string, LinkRow> found;
-    FRACTAL_TRY(look_.view().links(frontier_, options_.direction, options_.type, [&](const LinkRow& link) {
-      if (options_.direction != Direction::incoming) offer(found, link.to, link.from, link);
-      if (options_.direction != Direction::outgoing) offer(found, link.from, link.to, link);
-      return true;
-    }));
+    FRACTAL_TRY(links_.fetch(frontier_, options_.direction));
     std::vector<Reached> level;
-    level.reserve(found.size());
-    for (auto& [key, link] : found) level.push_back({key, std::move(link), hop});
-    std::sort(level.begin(), level.end(), [](const Reached& left, const Reached& right) {
-      return left.link.strength != right.link.strength ? left.link.strength > right.link.strength
-                                                       : left.key < right.key;
-    });
-    frontier_.clear();
-    for (Reached& reached : level) {
-      visited_.insert(reached.key);
-      frontier_.push_back(reached.key);
-      if (reached_.size() < wanted_) reached_.push_back(std::move(reached));
+    for (const Node node : frontier_) {
+      links_.each_edge(node, options_.direction, [&](const LinkGraph::Edge& edge) {
+        if (scratch_.visited.contains(edge.other)) return;
+        if (!scratch_.found.contains(edge.other)) {
+          scratch_.found.set(edge.other, static_cast<std::uint32_t>(level.size()));
+          level.push_back({edge.other, edge.link, hop});
+        } else if (Reached& known = level[scratch_.found.at(edge.other)]; links_.is_better(edge.link, known.link)) {
+          known.link = edge.link;
+        }
+      });
     }
+    frontier_.clear();
+    for (const Reached& reached : level) {
+      scratch_.visited.set(reached.node);
+      frontier_.push_back(reached.node);
+    }
+    take_best(level);
     return {};
   }
 
-  // In direction `both` a link is seen from each end: only the end that was not reached before counts.
-  void offer(std::unordered_map<std::string, LinkRow>& found, const std::string& key, const std::string& origin,
-             const LinkRow& link) {
-    if (visited_.contains(key) || !visited_.contains(origin)) return;
-    if (look_.hidden_key(key) || look_.hidden_key(origin)) return;
-    const auto [place, is_new] = found.try_emplace(key, link);
-    if (!is_new && leads_better(link, place->second)) place->second = link;
+  // The strongest links first, then by coordinate; as many as the page needs.
+  void take_best(std::vector<Reached>& level) {
+    const LinkGraph& graph = links_.graph();
+    const std::size_t count = std::min(level.size(), wanted_ - reached_.size());
+    const auto end = level.begin() + static_cast<std::ptrdiff_t>(count);
+    std::partial_sort(level.begin(), end, level.end(), [&graph](const Reached& left, const Reached& right) {
+      const double a = graph.link(left.link).strength, b = graph.link(right.link).strength;
+      return a != b ? a > b : graph.key(left.node) < graph.key(right.node);
+    });
+    reached_.insert(reached_.end(), level.begin(), end);
   }
 
-  const Look& look_;
+  LinksAt& links_;
   const NeighborOptions& options_;
   const std::size_t wanted_;
-  std::unordered_set<std::string> visited_;
-  std::vector<std::string> frontier_;
+  Scratch& scratch_ = scratch_of_thread();
+  std::vector<Node> frontier_;
   std::vector<Reached> reached_;
 };
+
+Result<void> check_hops(std::size_t hops, const std::string& type) {
+  if (hops == 0 || hops > limits::hops) {
+    return make_error(Errc::invalid_argument, "hops {} is not in 1..{}", hops, limits::hops);
+  }
+  return type.empty() ? Result<void>() : check_link_type(type);
+}
+
+Result<std::vector<std::uint64_t>> count_hops(LinksAt& links, Node start, const ReachOptions& options) {
+  NodeMarks& visited = scratch_of_thread().visited;
+  visited.set(start);
+  std::vector<Node> frontier{start}, next;
+  std::vector<std::uint64_t> counts;
+  while (counts.size() < options.hops && !frontier.empty()) {
+    FRACTAL_TRY(check_control(options.control, "reach"));
+    FRACTAL_TRY(links.fetch(frontier, options.direction));
+    next.clear();
+    for (const Node node : frontier) {
+      links.each_edge(node, options.direction, [&](const LinkGraph::Edge& edge) {
+        if (visited.contains(edge.other)) return;
+        visited.set(edge.other);
+        next.push_back(edge.other);
+      });
+    }
+    if (!next.empty()) counts.push_back(next.size());
+    std::swap(frontier, next);
+  }
+  return counts;
+}
 
 }  // namespace
 
 Result<std::vector<Neighbor>> Reads::neighbors(const Coordinate& coordinate, const NeighborOptions& options) const {
   FRACTAL_TRY(coordinate.check());
-  if (options.hops == 0 || options.hops > limits::hops) {
-    return make_error(Errc::invalid_argument, "hops {} is not in 1..{}", options.hops, limits::hops);
-  }
+  FRACTAL_TRY(check_hops(options.hops, options.type));
   if (options.limit > limits::top_k || options.offset > limits::top_k - options.limit) {
     return make_error(Errc::invalid_argument, "limit {} + offset {} is more than {}", options.limit, options.offset,
                       limits::top_k);
   }
-  if (!options.type.empty()) FRACTAL_TRY(check_link_type(options.type));
   FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
-  FRACTAL_TRY_INTO(const auto reached, Walk(look, coordinate.key(), options).run());
+  FRACTAL_TRY_INTO(LinksAt links, LinksAt::make(*database_, look, options.type));
   std::vector<Neighbor> neighbors;
+  const auto start = links.node(coordinate.key());
+  if (!start) return neighbors;
+  FRACTAL_TRY_INTO(const auto reached, Walk(links, *start, options).run());
   for (std::size_t i = options.offset; i < reached.size(); ++i) {
-    const LinkRow& link = reached[i].link;
-    FRACTAL_TRY_INTO(const auto whole, look.view().get_link(link.from, link.to, link.type));
-    if (!whole) return make_error(Errc::corruption, "neighbors: a link is in one index only; run verify()");
-    Neighbor neighbor{.hops = reached[i].hops};
-    FRACTAL_TRY_INTO(neighbor.coordinate, Coordinate::from_key(reached[i].key));
-    FRACTAL_TRY_INTO(neighbor.link, graph_link(*whole));
-    neighbors.push_back(std::move(neighbor));
+    Neighbor& neighbor = neighbors.emplace_back();
+    neighbor.hops = reached[i].hops;
+    FRACTAL_TRY_INTO(neighbor.coordinate, Coordinate::from_key(links.graph().key(reached[i].node)));
+    FRACTAL_TRY_INTO(neighbor.link, links.whole(reached[i].link));
   }
   return neighbors;
+}
+
+Result<std::vector<std::uint64_t>> Reads::reach(const Coordinate& coordinate, const ReachOptions& options) const {
+  FRACTAL_TRY(coordinate.check());
+  FRACTAL_TRY(check_hops(options.hops, options.type));
+  FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
+  FRACTAL_TRY_INTO(LinksAt links, LinksAt::make(*database_, look, options.type));
+  const auto start = links.node(coordinate.key());
+  if (!start) return std::vector<std::uint64_t>();
+  return count_hops(links, *start, options);
 }
 
 }  // namespace fractal

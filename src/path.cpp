@@ -4,175 +4,172 @@
 
 #include "src/database.h"
 #include "src/error.h"
-#include "src/link_rows.h"
+#include "src/links_at.h"
+#include "src/node_marks.h"
 #include "src/validate.h"
 
 #include <algorithm>
+#include <optional>
 #include <queue>
-#include <string>
+#include <string_view>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace fractal {
 namespace {
+
+using Node = LinkGraph::Node;
 
 Direction reversed(Direction direction) {
   if (direction == Direction::both) return direction;
   return direction == Direction::outgoing ? Direction::incoming : Direction::outgoing;
 }
 
-// Calls visit(origin, next, link) for each step that the link allows from a coordinate of the frontier.
-template <class Visit> void for_each_step(Direction direction, const LinkRow& link, const Visit& visit) {
-  if (direction != Direction::incoming) visit(link.from, link.to, link);
-  if (direction != Direction::outgoing) visit(link.to, link.from, link);
-}
-
 // One end of the search from both ends: what it reached, and by which link.
 class Side {
  public:
-  Side(const Look& look, std::string start, Direction direction, const std::string& type)
-      : look_(look), direction_(direction), type_(type) {
-    came_by_.emplace(start, Step{});
-    frontier_.push_back(std::move(start));
+  Side(LinksAt& links, Node start, Direction direction, NodeMarks& places)
+      : links_(links), direction_(direction), places_(places), frontier_{start} {
+    places_.clear();
+    places_.set(start, 0);
+    steps_.push_back({start, 0, 0});
   }
 
   struct Step {
-    std::string previous;  // empty at the start
-    LinkRow link;
+    Node previous = 0;  // itself at the start
+    std::uint32_t link = 0;
     std::size_t level = 0;
   };
 
   bool exhausted() const { return frontier_.empty(); }
   std::size_t width() const { return frontier_.size(); }
   std::size_t level() const { return level_; }
-  const std::vector<std::string>& frontier() const { return frontier_; }
-  const Step* step(const std::string& key) const {
-    const auto found = came_by_.find(key);
-    return found == came_by_.end() ? nullptr : &found->second;
-  }
+  const std::vector<Node>& frontier() const { return frontier_; }
+  bool reached(Node node) const { return places_.contains(node); }
+  const Step& step(Node node) const { return steps_[places_.at(node)]; }
 
   Result<void> expand() {
     ++level_;
-    std::vector<std::string> next;
-    FRACTAL_TRY(look_.view().links(frontier_, direction_, type_, [&](const LinkRow& link) {
-      for_each_step(direction_, link, [&](const std::string& origin, const std::string& key, const LinkRow& by) {
-        offer(origin, key, by, next);
-      });
-      return true;
-    }));
+    FRACTAL_TRY(links_.fetch(frontier_, direction_));
+    std::vector<Node> next;
+    for (const Node node : frontier_) {
+      links_.each_edge(node, direction_, [&](const LinkGraph::Edge& edge) { offer(node, edge, next); });
+    }
     frontier_ = std::move(next);
     return {};
   }
 
  private:
-  void offer(const std::string& origin, const std::string& key, const LinkRow& by, std::vector<std::string>& next) {
-    const Step* from = step(origin);
-    if (from == nullptr || from->level != level_ - 1 || look_.hidden_key(key) || look_.hidden_key(origin)) return;
-    const auto [place, is_new] = came_by_.try_emplace(key, Step{origin, by, level_});
-    Step& step = place->second;
-    if (is_new) {
-      next.push_back(key);
-    } else if (step.level == level_ && better(by, origin, step)) {
-      step = {origin, by, level_};
+  void offer(Node origin, const LinkGraph::Edge& edge, std::vector<Node>& next) {
+    if (!places_.contains(edge.other)) {
+      places_.set(edge.other, static_cast<std::uint32_t>(steps_.size()));
+      steps_.push_back({origin, edge.link, level_});
+      next.push_back(edge.other);
+      return;
     }
+    Step& step = steps_[places_.at(edge.other)];
+    if (step.level == level_ && is_better(origin, edge.link, step)) step = {origin, edge.link, level_};
   }
 
-  static bool better(const LinkRow& by, const std::string& origin, const Step& step) {
-    if (by.strength != step.link.strength) return by.strength > step.link.strength;
-    return std::tie(origin, by.type, by.from) < std::tie(step.previous, step.link.type, step.link.from);
+  bool is_better(Node origin, std::uint32_t link, const Step& step) const {
+    const LinkGraph& graph = links_.graph();
+    const LinkGraph::Link &by = graph.link(link), &known = graph.link(step.link);
+    if (by.strength != known.strength) return by.strength > known.strength;
+    return std::tuple(graph.key(origin), std::string_view(graph.type(by.type)), graph.key(by.from)) <
+           std::tuple(graph.key(step.previous), std::string_view(graph.type(known.type)), graph.key(known.from));
   }
 
-  const Look& look_;
+  LinksAt& links_;
   const Direction direction_;
-  const std::string& type_;
-  std::unordered_map<std::string, Step> came_by_;
-  std::vector<std::string> frontier_;
+  NodeMarks& places_;  // in steps_
+  std::vector<Step> steps_;
+  std::vector<Node> frontier_;
   std::size_t level_ = 0;
 };
 
-using Way = std::optional<std::vector<LinkRow>>;
+using Way = std::optional<std::vector<std::uint32_t>>;  // the links
 
-Way join(const Side& front, const Side& back, std::string meeting) {
-  std::vector<LinkRow> links;
-  std::string key = meeting;
-  for (const auto* step = front.step(key); !step->previous.empty(); step = front.step(key)) {
-    links.push_back(step->link);
-    key = step->previous;
+Way join(const Side& front, const Side& back, Node meeting) {
+  std::vector<std::uint32_t> links;
+  for (Node node = meeting; front.step(node).level > 0; node = front.step(node).previous) {
+    links.push_back(front.step(node).link);
   }
   std::reverse(links.begin(), links.end());
-  key = std::move(meeting);
-  for (const auto* step = back.step(key); !step->previous.empty(); step = back.step(key)) {
-    links.push_back(step->link);
-    key = step->previous;
+  for (Node node = meeting; back.step(node).level > 0; node = back.step(node).previous) {
+    links.push_back(back.step(node).link);
   }
   return links;
 }
 
-Result<Way> fewest_links(const Look& look, const std::string& from, const std::string& to, const PathOptions& options) {
-  Side front(look, from, options.direction, options.type);
-  Side back(look, to, reversed(options.direction), options.type);
+Result<Way> fewest_links(LinksAt& links, Node from, Node to, const PathOptions& options) {
+  thread_local NodeMarks front_marks, back_marks;
+  Side front(links, from, options.direction, front_marks);
+  Side back(links, to, reversed(options.direction), back_marks);
   while (!front.exhausted() && !back.exhausted() && front.level() + back.level() < options.max_hops) {
     FRACTAL_TRY(check_control(options.control, "path"));
     Side& side = front.width() <= back.width() ? front : back;
     const Side& other = &side == &front ? back : front;
     FRACTAL_TRY(side.expand());
-    const std::string* meeting = nullptr;
-    for (const std::string& key : side.frontier()) {
-      if (other.step(key) != nullptr && (meeting == nullptr || key < *meeting)) meeting = &key;
+    std::optional<Node> meeting;
+    for (const Node node : side.frontier()) {
+      if (!other.reached(node)) continue;
+      if (!meeting || links.graph().key(node) < links.graph().key(*meeting)) meeting = node;
     }
-    if (meeting != nullptr) return join(front, back, *meeting);
+    if (meeting) return join(front, back, *meeting);
   }
   return Way{};
 }
 
 // A way to a coordinate: labels are settled in order of cost, so a later one is of use only with fewer hops.
 struct Label {
-  double cost;
-  std::size_t hops;
-  std::string key;
-  std::size_t settled;  // index of the label it comes from
-  LinkRow link;
-  friend bool operator>(const Label& left, const Label& right) {
-    return std::tie(left.cost, left.hops, left.key, left.link.from, left.link.type) >
-           std::tie(right.cost, right.hops, right.key, right.link.from, right.link.type);
-  }
+  double cost = 0;
+  std::size_t hops = 0;
+  Node node = 0;
+  std::size_t settled = 0;  // index of the label it comes from
+  std::uint32_t link = 0;
 };
 
-std::vector<LinkRow> trace(const std::vector<Label>& settled, std::size_t last) {
-  std::vector<LinkRow> links;
+std::vector<std::uint32_t> trace(const std::vector<Label>& settled, std::size_t last) {
+  std::vector<std::uint32_t> links;
   for (std::size_t i = last; settled[i].hops != 0; i = settled[i].settled) links.push_back(settled[i].link);
   std::reverse(links.begin(), links.end());
   return links;
 }
 
-Result<Way> least_weight(const Look& look, const std::string& from, const std::string& to, const PathOptions& options) {
-  std::priority_queue<Label, std::vector<Label>, std::greater<>> open;
+Result<Way> least_weight(LinksAt& links, Node from, Node to, const PathOptions& options) {
+  const LinkGraph& graph = links.graph();
+  const auto later = [&graph](const Label& left, const Label& right) {
+    if (left.cost != right.cost) return left.cost > right.cost;
+    if (left.hops != right.hops) return left.hops > right.hops;
+    if (left.node != right.node) return graph.key(left.node) > graph.key(right.node);
+    if (left.hops == 0) return false;
+    const LinkGraph::Link &a = graph.link(left.link), &b = graph.link(right.link);
+    return std::tuple(graph.key(a.from), std::string_view(graph.type(a.type))) >
+           std::tuple(graph.key(b.from), std::string_view(graph.type(b.type)));
+  };
+  std::priority_queue<Label, std::vector<Label>, decltype(later)> open(later);
   std::vector<Label> settled;
-  std::unordered_map<std::string, std::size_t> fewest_hops;
-  open.push({0, 0, from, 0, {}});
+  thread_local NodeMarks fewest_hops;
+  fewest_hops.clear();
+  open.push({.node = from});
   while (!open.empty()) {
     FRACTAL_TRY(check_control(options.control, "path"));
     const Label label = open.top();
     open.pop();
-    const auto known = fewest_hops.find(label.key);
-    if (known != fewest_hops.end() && known->second <= label.hops) continue;
-    fewest_hops[label.key] = label.hops;
+    if (fewest_hops.contains(label.node) && fewest_hops.at(label.node) <= label.hops) continue;
+    fewest_hops.set(label.node, static_cast<std::uint32_t>(label.hops));
     const std::size_t index = settled.size();
     settled.push_back(label);
-    if (label.key == to) return Way(trace(settled, index));
+    if (label.node == to) return Way(trace(settled, index));
     if (label.hops == options.max_hops) continue;
-    const std::string frontier[] = {label.key};
-    FRACTAL_TRY(look.view().links(frontier, options.direction, options.type, [&](const LinkRow& link) {
-      if (!(link.strength > 0)) return true;
-      for_each_step(options.direction, link, [&](const std::string& origin, const std::string& key, const LinkRow& by) {
-        if (origin != label.key || look.hidden_key(key) || look.hidden_key(origin)) return;
-        const auto best = fewest_hops.find(key);
-        if (best != fewest_hops.end() && best->second <= label.hops + 1) return;
-        open.push({label.cost + 1 / by.strength, label.hops + 1, key, index, by});
-      });
-      return true;
-    }));
+    FRACTAL_TRY(links.fetch({&label.node, 1}, options.direction));
+    links.each_edge(label.node, options.direction, [&](const LinkGraph::Edge& edge) {
+      const double strength = graph.link(edge.link).strength;
+      if (!(strength > 0)) return;
+      if (fewest_hops.contains(edge.other) && fewest_hops.at(edge.other) <= label.hops + 1) return;
+      open.push({label.cost + 1 / strength, label.hops + 1, edge.other, index, edge.link});
+    });
   }
   return Way{};
 }
@@ -190,16 +187,19 @@ Result<std::vector<GraphLink>> Reads::path(const Coordinate& from, const Coordin
   std::vector<GraphLink> links;
   if (from == to) return links;
   FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
-  FRACTAL_TRY_INTO(const Way way, options.weighted ? least_weight(look, from.key(), to.key(), options)
-                                                   : fewest_links(look, from.key(), to.key(), options));
+  FRACTAL_TRY_INTO(LinksAt at, LinksAt::make(*database_, look, options.type));
+  const auto first = at.node(from.key()), last = at.node(to.key());
+  Way way;
+  if (first && last) {
+    FRACTAL_TRY_INTO(
+        way, options.weighted ? least_weight(at, *first, *last, options) : fewest_links(at, *first, *last, options));
+  }
   if (!way) {
     return make_error(Errc::not_found, "no path from {} to {} within {} hops", from.to_string(), to.to_string(),
                       options.max_hops);
   }
-  for (const LinkRow& row : *way) {
-    FRACTAL_TRY_INTO(const auto whole, look.view().get_link(row.from, row.to, row.type));
-    if (!whole) return make_error(Errc::corruption, "path: a link is in one index only; run verify()");
-    FRACTAL_TRY_INTO(auto link, graph_link(*whole));
+  for (const std::uint32_t number : *way) {
+    FRACTAL_TRY_INTO(auto link, at.whole(number));
     links.push_back(std::move(link));
   }
   return links;

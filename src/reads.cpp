@@ -214,6 +214,11 @@ Result<Stats> Reads::stats() const {
               .graph_vectors = index.graph_vectors,
               .graph_building = index.building,
               .embedder = space.embedder};
+  if (const auto graph = database_->link_graphs().find(space.number)) {
+    const SpaceGraph::Size size = graph->size();
+    stats.links_in_memory = size.links;
+    stats.links_bytes = size.bytes;
+  }
   FRACTAL_TRY_INTO(stats.indexed_fields, database_->storage().indexed_fields());
   return stats;
 }

@@ -185,6 +185,7 @@ Result<std::uint64_t> FractalMemory::erase_space() const {
     return transaction.set_setting(vector_index_setting(number), "");
   }));
   database_->read_log().take(space_);
+  database_->link_graphs().drop(number);
   database_->index().erase(number);
   return memories;
 }
@@ -241,6 +242,7 @@ Result<RepairReport> FractalMemory::repair(const Control& control) const {
       FRACTAL_TRY_INTO(memories, database_->rebuild_keywords(transaction, space, control));
       return transaction.set_setting(vector_index_setting(number), "");
     }));
+    database_->link_graphs().drop(number);
     database_->index().erase(number);
     report.repaired.push_back(
         fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name, memories));

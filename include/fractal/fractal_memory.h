@@ -243,6 +243,13 @@ struct Neighbor {
   std::size_t hops = 0;
 };
 
+struct ReachOptions {
+  std::size_t hops = 2;  // 1 to 64
+  Direction direction = Direction::outgoing;
+  std::string type{};  // empty: every type
+  Control control{};
+};
+
 struct PathOptions {
   std::size_t max_hops = 16;
   Direction direction = Direction::outgoing;
@@ -302,10 +309,12 @@ struct Stats {
   std::uint64_t file_bytes = 0;     // of the whole database, with its log
   std::uint64_t index_vectors = 0;  // in the vector index of this process, with dead ones
   std::uint64_t index_bytes = 0;
-  std::uint64_t index_applied = 0;  // the sequence that the index has seen
-  std::uint64_t graph_vectors = 0;  // in its graph; 0: there is none
-  double graph_building = 0;        // share of a graph that is being built; 0: none is
-  std::string embedder{};           // identity of the one that made the vectors; empty: the caller, or none
+  std::uint64_t index_applied = 0;    // the sequence that the index has seen
+  std::uint64_t graph_vectors = 0;    // in its graph; 0: there is none
+  double graph_building = 0;          // share of a graph that is being built; 0: none is
+  std::uint64_t links_in_memory = 0;  // 0: walks ask the storage for each link
+  std::uint64_t links_bytes = 0;
+  std::string embedder{};  // identity of the one that made the vectors; empty: the caller, or none
   std::vector<std::string> indexed_fields{};
 };
 
@@ -369,6 +378,9 @@ class FRACTAL_API Reads {
 
   // By hops, then the strongest link, then coordinate. Never the start itself. None: an empty vector.
   Result<std::vector<Neighbor>> neighbors(const Coordinate& coordinate, const NeighborOptions& options = {}) const;
+  // How many coordinates lie one hop away, two hops, and so on, each counted where it is nearest; the start is not. It
+  // ends with the last hop that has any.
+  Result<std::vector<std::uint64_t>> reach(const Coordinate& coordinate, const ReachOptions& options = {}) const;
   // The links walked, in order; empty if from == to; not_found if there is no way within max_hops.
   Result<std::vector<GraphLink>> path(const Coordinate& from, const Coordinate& to,
                                       const PathOptions& options = {}) const;

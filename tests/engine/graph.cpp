@@ -216,6 +216,84 @@ TEST_CASE("path: no allowed way is shorter, and none is said to be missing that 
   }
 }
 
+// Whatever of the links is in memory, and however far behind, a walk sees those of its moment.
+TEST_CASE("walks between changes, in snapshots too") {
+  std::mt19937_64 random(testing::announced_seed("engine"));
+  constexpr int nodes = 30;
+  Graph graph = Graph::random(random, nodes, 60);
+  const auto memory = graph.stored(random);
+  struct Past {
+    Snapshot snapshot;
+    Graph graph;
+  };
+  std::vector<Past> past;
+  std::size_t in_memory = 0;
+  const auto change = [&] {
+    const int from = static_cast<int>(below(random, nodes)), to = static_cast<int>(below(random, nodes));
+    const std::string type = below(random, 4) == 0 ? "b" : "a";
+    if (below(random, 8) == 0) {  // a memory that goes takes its links along
+      memory.store({.coordinate = place(from)}).value();
+      memory.remove(place(from)).value();
+      std::erase_if(graph.edges,
+                    [&](const auto& entry) { return entry.second.from == from || entry.second.to == from; });
+    } else if (below(random, 2) == 0 && graph.edges.contains({from, to, type})) {
+      memory.unlink(place(from), place(to), type).value();
+      graph.edges.erase({from, to, type});
+    } else {
+      const double strength = 0.25 * static_cast<double>(below(random, 9));
+      const std::string metadata = below(random, 3) == 0 ? R"({"some":1})" : "{}";
+      memory.link({.from = place(from), .to = place(to), .type = type, .strength = strength, .metadata = metadata})
+          .value();
+      graph.edges[{from, to, type}] = {from, to, type, strength};
+    }
+  };
+  const auto check = [&](const auto& reads, const Graph& truth) {
+    const int start = static_cast<int>(below(random, nodes));
+    const Direction direction = directions[below(random, 3)];
+    const std::string type = below(random, 3) == 0 ? "a" : "";
+    auto reached = truth.hops(start, direction, type, 3);
+    reached.erase(start);
+    const auto found = reads.neighbors(place(start), {.hops = 3, .direction = direction, .type = type}).value();
+    REQUIRE(found.size() == reached.size());
+    std::vector<std::uint64_t> counts;
+    for (const auto& neighbor : found) {
+      REQUIRE(reached.at(node_of(neighbor.coordinate)) == neighbor.hops);
+      counts.resize(std::max(counts.size(), neighbor.hops));
+      ++counts[neighbor.hops - 1];
+      const auto edge = truth.edges.find({node_of(neighbor.link.from), node_of(neighbor.link.to), neighbor.link.type});
+      REQUIRE(edge != truth.edges.end());
+      CHECK(same(neighbor.link, edge->second));
+    }
+    CHECK(reads.reach(place(start), {.hops = 3, .direction = direction, .type = type}).value() == counts);
+    const int end = static_cast<int>(below(random, nodes));
+    PathOptions options{.direction = direction, .type = type};
+    const auto way = reads.path(place(start), place(end), options);
+    const auto all = truth.hops(start, direction, type, options.max_hops);
+    REQUIRE(way.has_value() == all.contains(end));
+    if (way) CHECK(way->size() == all.at(end));
+    options.weighted = true;
+    const double least = truth.least_weight(start, end, options);
+    const auto light = reads.path(place(start), place(end), options);
+    REQUIRE(light.has_value() == std::isfinite(least));
+    if (light) CHECK(check_way(truth, *light, start, end, options) == doctest::Approx(least));
+  };
+  for (int round = 0; round < 400; ++round) {
+    for (std::size_t i = below(random, 4); i > 0; --i) change();
+    if (below(random, 20) == 0) past.push_back({memory.snapshot().value(), graph});
+    if (past.size() > 3) past.erase(past.begin());
+    check(memory, graph);
+    if (!past.empty()) {
+      const Past& one = past[below(random, past.size())];
+      check(one.snapshot, one.graph);
+    }
+    in_memory += memory.stats().value().links_in_memory > 0 ? 1 : 0;
+  }
+  CHECK(in_memory > 200);
+  memory.repair().value();
+  CHECK(memory.stats().value().links_in_memory == 0);
+  check(memory, graph);
+}
+
 TEST_CASE("the hop limit forces a heavier way") {
   const auto memory = open_fresh();
   for (double i = 0; i < 5; ++i) memory.link({.from = {i}, .to = {i + 1}, .strength = 100}).value();
