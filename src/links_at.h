@@ -35,7 +35,7 @@ class LinksAt {
     if (direction != Direction::outgoing) each_of(graph().incoming(node), visit);
   }
   // The whole link, metadata and all.
-  Result<GraphLink> whole(std::uint32_t link) const;
+  Result<GraphLink> whole(std::uint32_t number) const;
 
   // Stronger first; the rest makes the choice independent of the order of links.
   bool is_better(std::uint32_t left, std::uint32_t right) const;

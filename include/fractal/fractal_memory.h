@@ -250,6 +250,20 @@ struct ReachOptions {
   Control control{};
 };
 
+struct ActivateOptions {
+  double decay = 0.5;    // the share that is passed on at each hop: 0 to 1, 1 excluded
+  std::size_t hops = 3;  // 1 to 64
+  Direction direction = Direction::both;
+  std::string type{};  // empty: every type
+  std::size_t limit = 100;
+  Control control{};
+};
+
+struct Activation {
+  Coordinate coordinate{};
+  double amount = 0;  // of all: those of all coordinates add up to 1 at most
+};
+
 struct PathOptions {
   std::size_t max_hops = 16;
   Direction direction = Direction::outgoing;
@@ -381,6 +395,13 @@ class FRACTAL_API Reads {
   // How many coordinates lie one hop away, two hops, and so on, each counted where it is nearest; the start is not. It
   // ends with the last hop that has any.
   Result<std::vector<std::uint64_t>> reach(const Coordinate& coordinate, const ReachOptions& options = {}) const;
+  // What comes to mind with these: activation spreads from the seeds, who have equal parts of it, along links by their
+  // share of a coordinate's strengths (above 0). With s the seeds' parts, P the links' shares and d the decay,
+  //   a = (1 - d) * sum over k = 0..hops of d^k P^k s
+  // which is personalised PageRank (Page et al. 1999, section 6) cut off after `hops`. The most active first, then by
+  // coordinate; seeds are among them.
+  Result<std::vector<Activation>> activate(std::span<const Coordinate> seeds,
+                                           const ActivateOptions& options = {}) const;
   // The links walked, in order; empty if from == to; not_found if there is no way within max_hops.
   Result<std::vector<GraphLink>> path(const Coordinate& from, const Coordinate& to,
                                       const PathOptions& options = {}) const;

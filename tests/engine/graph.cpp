@@ -294,6 +294,69 @@ TEST_CASE("walks between changes, in snapshots too") {
   check(memory, graph);
 }
 
+TEST_CASE("activate: the sum of what stays at each hop") {
+  std::mt19937_64 random(testing::announced_seed("engine"));
+  constexpr int nodes = 25;
+  int in_memory = 0;
+  for (int round = 0; round < 40; ++round) {
+    const Graph graph = Graph::random(random, nodes, 20 + below(random, 80));
+    const auto memory = graph.stored(random);
+    const ActivateOptions options{.decay = 0.1 * static_cast<double>(below(random, 10)),
+                                  .hops = 1 + below(random, 5),
+                                  .direction = directions[below(random, 3)],
+                                  .type = below(random, 3) == 0 ? "a" : ""};
+    std::vector<double> share(nodes + 1), kept(nodes + 1);  // the last: a coordinate without links
+    std::set<int> seeds{nodes};
+    for (std::size_t i = 1 + below(random, 3); i > 0; --i) seeds.insert(static_cast<int>(below(random, nodes)));
+    std::vector<Coordinate> coordinates;
+    for (const int seed : seeds) {
+      share[static_cast<std::size_t>(seed)] = 1.0 / static_cast<double>(seeds.size());
+      coordinates.push_back(place(seed));
+    }
+    for (std::size_t hop = 0; hop <= options.hops; ++hop) {
+      std::vector<double> next(nodes + 1);
+      for (int node = 0; node <= nodes; ++node) {
+        const double here = share[static_cast<std::size_t>(node)];
+        kept[static_cast<std::size_t>(node)] += (1 - options.decay) * here;
+        double sum = 0;
+        const auto steps = graph.steps(node, options.direction, options.type);
+        for (const auto& [to, edge] : steps) sum += std::max(edge.strength, 0.0);
+        for (const auto& [to, edge] : steps) {
+          if (edge.strength > 0) next[static_cast<std::size_t>(to)] += options.decay * here * edge.strength / sum;
+        }
+      }
+      share = next;
+    }
+    for (int again = 0; again < 30; ++again) {  // from the storage, and then from memory: bit by bit the same
+      const auto active = memory.activate(coordinates, options).value();
+      std::vector<double> found(nodes + 1);
+      double last = 2;
+      for (const Activation& one : active) {
+        CHECK(one.amount <= last);
+        last = one.amount;
+        found[static_cast<std::size_t>(node_of(one.coordinate))] = one.amount;
+      }
+      for (std::size_t i = 0; i < kept.size(); ++i) CHECK(found[i] == doctest::Approx(kept[i]).epsilon(1e-9));
+      static std::vector<Activation> first;
+      if (again == 0) first = active;
+      REQUIRE(active.size() == first.size());
+      for (std::size_t i = 0; i < active.size(); ++i) {
+        CHECK(active[i].coordinate == first[i].coordinate);
+        CHECK(active[i].amount == first[i].amount);
+      }
+    }
+    in_memory += memory.stats().value().links_in_memory > 0 ? 1 : 0;
+    CHECK(memory.activate(coordinates, {.limit = 1}).value().size() == 1);
+  }
+  CHECK(in_memory > 20);
+  const auto memory = open_fresh();
+  CHECK(memory.activate({}).value().empty());
+  const Coordinate alone[] = {{7}};
+  CHECK(memory.activate(alone).value().at(0).amount == doctest::Approx(0.5));
+  CHECK(error_of(memory.activate(alone, {.decay = 1})).code == Errc::invalid_argument);
+  CHECK(error_of(memory.activate(alone, {.hops = 0})).code == Errc::invalid_argument);
+}
+
 TEST_CASE("the hop limit forces a heavier way") {
   const auto memory = open_fresh();
   for (double i = 0; i < 5; ++i) memory.link({.from = {i}, .to = {i + 1}, .strength = 100}).value();
