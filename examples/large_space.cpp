@@ -50,6 +50,12 @@ int main() try {
   const auto filtered = memory.search(question, {.top_k = 100, .filter = filter, .payloads = false}).value();
   fmt::print("filtered: {} hits of {} that match\n", filtered.hits.size(), filtered.matched);
 
+  // Where memory is short, walks can do with one bit a component; answers are compared in float32 all the same.
+  options.index.codes = fractal::Codes::bit;
+  const auto lean = fractal::FractalMemory::open(options).value();
+  lean.maintain().value();
+  fmt::print("lean:     {}\n", lean.search(question, {.top_k = 5, .recall = 0.95}).value().plan);
+
   const auto probe = memory.recall_probe(100, 0.95).value();
   fmt::print("recall of the graph on this data: at least {:.2f} of the nearest ten\n", probe.low);
   return filtered.hits.size() == memories / topics && exact.exact && probe.recall >= 0.95 ? 0 : 1;

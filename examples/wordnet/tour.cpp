@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -70,6 +71,7 @@ class Guide {
   void broadest() const;
   void around() const;
   void way() const;
+  void minds() const;
   void picture(const std::filesystem::path& dot) const;
   void condition() const;
 
@@ -193,6 +195,21 @@ void Guide::way() const {
   require(here == goal.coordinate, "the way does not end where it should");
 }
 
+void Guide::minds() const {
+  report_.heading(fmt::format("What comes to mind with \"{}\" and \"{}\"?", questions_.from, questions_.around));
+  const fractal::Coordinate seeds[] = {corpus_.find(questions_.from).coordinate,
+                                       corpus_.find(questions_.around).coordinate};
+  const Stopwatch watch;
+  const auto active = memory_.activate(seeds, {.limit = 7}).value();
+  const double spent = watch.milliseconds();
+  for (const auto& one : active) report_.line(fmt::format("{:.4f}  {}", one.amount, cut(title_at(one.coordinate), 60)));
+  const auto counts = memory_.reach(seeds[0], {.hops = 3, .direction = fractal::Direction::both}).value();
+  report_.line(fmt::format("\"{}\" has {} concepts within three links{}", questions_.from,
+                           std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}),
+                           report_.measures() ? fmt::format("; {:.2f} ms", spent) : ""));
+  require(active.size() > 2 && active[0].amount >= 0.25, "the seeds are not what is most active");
+}
+
 // What lies within two links, copied into a small memory of its own, which draws itself.
 void Guide::picture(const std::filesystem::path& dot) const {
   report_.heading(fmt::format("A picture of what is around \"{}\"", questions_.around));
@@ -261,6 +278,7 @@ void tour(const fractal::FractalMemory& memory, const Corpus& corpus, const Ques
   guide.broadest();
   guide.around();
   guide.way();
+  guide.minds();
   guide.picture(dot);
   guide.condition();
 }
