@@ -1,8 +1,8 @@
 // How search() grows with the memories of a space: vectors compared and time a query at recall@10 of .98, of spaces
 // of 33,000 to 300,000 vectors of 384 dimensions on a file.
-//   growth_bench [--big yes] [--svg FILE]
-// --big: up to a million. --svg: the curve as a picture. Vectors are those of vectors.h, each space the first so many
-// of the largest. Recall and cost are measured at several targets, and taken at .98 on the line between two of them.
+//   growth_bench [--data FOLDER | --big yes] [--svg FILE]
+// --data: vectors as vectors.h says, up to as many as there are; else they are made. --big: up to a million. --svg: the
+// curve as a picture. Each space has the first so many of the largest. Recall and cost are measured at several targets, and taken at .98 on the line between two of them.
 #include "timing.h"
 #include "vector_store.h"
 
@@ -94,6 +94,7 @@ Cost cost_at_wanted(const Measuring& measuring) {
 // Both costs as shares of the smallest space's, and log^2 of the rows, over the logarithm of the rows.
 void draw(const std::vector<Point>& points, const std::string& file) {
   constexpr double width = 560, height = 300, left = 50, top = 20;
+  constexpr int most = 4;  // times the cost of the smallest space, at the top
   const Point& first = points.front();
   const auto squared_log = [](std::size_t rows) { return std::pow(std::log(static_cast<double>(rows)), 2); };
   const double span = std::log(static_cast<double>(points.back().rows) / static_cast<double>(first.rows));
@@ -102,7 +103,7 @@ void draw(const std::vector<Point>& points, const std::string& file) {
     for (const Point& point : points) {
       const double x =
           left + width * std::log(static_cast<double>(point.rows) / static_cast<double>(first.rows)) / span;
-      const double y = top + height * (1 - value(point) / 3);
+      const double y = top + height * (1 - value(point) / most);
       path += fmt::format("{:.1f},{:.1f} ", x, y);
       last += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>\n", x, y, colour);
     }
@@ -116,8 +117,8 @@ void draw(const std::vector<Point>& points, const std::string& file) {
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"13\">\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
       left + width + 60, top + height + 50);
-  for (int i = 0; i <= 3; ++i) {
-    const double y = top + height * (1 - i / 3.0);
+  for (int i = 0; i <= most; ++i) {
+    const double y = top + height * (1 - static_cast<double>(i) / most);
     out << fmt::format(
         "<line x1=\"{0}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\" stroke=\"#ddd\"/><text x=\"{3}\" y=\"{4}\">{5} x</text>\n",
         left, y, left + width, left - 34, y + 4, i);
@@ -145,7 +146,9 @@ int main(int count, char** arguments) {
   for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
   std::vector<std::size_t> sizes{33'000, 66'000, 100'000, 150'000, 200'000, 300'000};
   if (options.contains("--big")) sizes.insert(sizes.end(), {600'000, 1'000'000});
-  const Vectors vectors = clustered_vectors(sizes.back(), questions, false);
+  const Vectors vectors = options.contains("--data") ? vectors_of_folder(options["--data"])
+                                                     : clustered_vectors(sizes.back(), questions, false);
+  std::erase_if(sizes, [&](std::size_t size) { return size > vectors.row_count(); });
   const std::string folder = (std::filesystem::temp_directory_path() / "fractal_growth_bench").string();
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
