@@ -3,6 +3,7 @@
 //   links_bench [--links FILE] [--rounds N]
 // FILE: a line for each link: from, to (whole numbers), type, parted by tabs. Without it the graph is made: 117,659
 // coordinates, 364,543 links of 26 types, few of them with many.
+#include "bench/arguments.h"
 #include "bench/timing.h"
 
 #include <fractal/format.h>
@@ -16,7 +17,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -105,8 +105,7 @@ std::size_t sum(const std::vector<std::uint64_t>& counts) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::map<std::string, std::string> options;
-  for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
+  auto options = fractal::bench::options_of(count, arguments);
   const int rounds = options.contains("--rounds") ? std::atoi(options["--rounds"].c_str()) : 5;
   const auto links = options.contains("--links") ? links_of(options["--links"]) : made_links();
   const auto folder = std::filesystem::temp_directory_path() / "fractal_links_bench";

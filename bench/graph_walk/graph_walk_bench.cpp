@@ -6,6 +6,7 @@
 // --profile N [--set NAME]: nothing but N times all queries by ours, for a profiler.
 // Searches are timed by the thread's own clock; builds by the wall's and by the process's.
 // Each arm's ef is the least that reaches the recall on every second query; time and recall are those of the others.
+#include "bench/arguments.h"
 #include "raw_hnswlib.h"
 #include "timing.h"
 #include "vectors.h"
@@ -24,7 +25,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <numeric>
 #include <random>
 #include <string>
@@ -307,8 +307,7 @@ void compare_filtered(const Vectors& vectors, RawHnswlib& raw, int rounds) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::map<std::string, std::string> options;
-  for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
+  auto options = options_of(count, arguments);
   const auto number = [&](const char* name, std::size_t otherwise) {
     return options.count(name) != 0 ? std::strtoul(options[name].c_str(), nullptr, 10) : otherwise;
   };

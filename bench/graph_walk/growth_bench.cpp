@@ -1,8 +1,12 @@
 // How search() grows with the memories of a space: vectors compared and time a query at recall@10 of .98, of spaces
-// of 33,000 to 300,000 vectors of 384 dimensions on a file.
-//   growth_bench [--data FOLDER | --big yes] [--svg FILE]
-// --data: vectors as vectors.h says, up to as many as there are; else they are made. --big: up to a million. --svg: the
-// curve as a picture. Each space has the first so many of the largest. Recall and cost are measured at several targets, and taken at .98 on the line between two of them.
+// of 33,000 to 300,000 vectors on a file.
+//   growth_bench [--texts FILE | --data FOLDER] [--floor yes] [--big yes] [--svg FILE]
+// --texts, --data: vectors as vectors.h says, up to as many as there are; else they are made, of 384 dimensions.
+// --floor: hnswlib as it comes, built anew for each size, beside it. --big: up to a million. --svg: the curve as a
+// picture. Each space has the first so many of the largest. Recall and cost are measured at several targets (for
+// hnswlib, several ef), and taken at .98 on the line between two of them.
+#include "bench/arguments.h"
+#include "raw_hnswlib.h"
 #include "timing.h"
 #include "vector_store.h"
 
@@ -11,11 +15,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -32,7 +35,7 @@ struct Cost {
 };
 struct Point {
   std::size_t rows = 0;
-  Cost cost{};
+  Cost cost{}, floor{};
 };
 
 class Measuring {
@@ -49,16 +52,36 @@ class Measuring {
       for (const double row : truth_[q]) cost.recall += std::count(found.begin(), found.end(), row) > 0 ? 1 : 0;
       cost.compared += static_cast<double>(search(q, options).visited);
     }
-    std::vector<double> times;
-    for (int round = 0; round < 5; ++round) {
-      times.push_back(seconds([&] {
-        for (std::size_t q = 0; q < questions; ++q) (void)search(q, options);
-      }));
+    return {cost.recall / (k * questions), cost.compared / questions,
+            microseconds([&](std::size_t q) { (void)search(q, options); })};
+  }
+
+  // The vectors that it compares are not counted.
+  Cost of_hnswlib(RawHnswlib& raw, std::size_t ef) const {
+    Cost cost;
+    std::vector<std::uint32_t> found(k);
+    for (std::size_t q = 0; q < questions; ++q) {
+      raw.search(vectors_.query(q), ef, k, found.data());
+      for (const double row : truth_[q]) {
+        cost.recall += std::count(found.begin(), found.end(), static_cast<std::uint32_t>(row)) > 0 ? 1 : 0;
+      }
     }
-    return {cost.recall / (k * questions), cost.compared / questions, 1e6 * median(std::move(times)) / questions};
+    return {cost.recall / (k * questions), 0,
+            microseconds([&](std::size_t q) { raw.search(vectors_.query(q), ef, k, found.data()); })};
   }
 
  private:
+  // A query, the median of some rounds.
+  template <class Ask> static double microseconds(const Ask& ask) {
+    std::vector<double> times;
+    for (int round = 0; round < 5; ++round) {
+      times.push_back(seconds([&] {
+        for (std::size_t q = 0; q < questions; ++q) ask(q);
+      }));
+    }
+    return 1e6 * median(std::move(times)) / questions;
+  }
+
   fractal::SearchResult search(std::size_t q, const SearchOptions& options) const {
     return memory_.search(std::span(vectors_.query(q), vectors_.dimension), options).value();
   }
@@ -79,16 +102,31 @@ Cost between(const Cost& low, const Cost& high) {
   return {recall_wanted, mix(low.compared, high.compared), mix(low.microseconds, high.microseconds)};
 }
 
-Cost cost_at_wanted(const Measuring& measuring) {
+// The first of the settings, from careless to careful, that reaches the recall, and the one before it.
+template <class Setting, class Measure>
+Cost cost_at_wanted(const char* name, const std::vector<Setting>& settings, const Measure& measure) {
   Cost low{};
-  for (const double target : {0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995}) {
-    const Cost high = measuring.at(target);
-    std::printf("  asked for %.3f: recall %.4f, %.0f compared, %.1f us\n", target, high.recall, high.compared,
-                high.microseconds);
+  for (const Setting setting : settings) {
+    const Cost high = measure(setting);
+    fmt::print("  {} {}: recall {:.4f}, {:.0f} compared, {:.1f} us\n", name, setting, high.recall, high.compared,
+               high.microseconds);
     if (high.recall >= recall_wanted) return low.recall > 0 ? between(low, high) : high;
     low = high;
   }
   return low;
+}
+
+Point point_of(const FractalMemory& memory, const Vectors& vectors, std::size_t rows, bool with_floor) {
+  const Measuring measuring(memory, vectors);
+  Point point{.rows = rows};
+  point.cost = cost_at_wanted("asked for", std::vector{0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995},
+                              [&](double target) { return measuring.at(target); });
+  if (!with_floor) return point;
+  const auto raw = raw_hnswlib_native(vectors.dimension);
+  raw->build(vectors.rows.data(), rows, std::thread::hardware_concurrency());
+  point.floor = cost_at_wanted("hnswlib, ef", std::vector<std::size_t>{16, 32, 48, 64, 96, 128, 192, 256, 384, 512},
+                               [&](std::size_t ef) { return measuring.of_hnswlib(*raw, ef); });
+  return point;
 }
 
 // Both costs as shares of the smallest space's, and log^2 of the rows, over the logarithm of the rows.
@@ -136,18 +174,22 @@ void draw(const std::vector<Point>& points, const std::string& file) {
               [&](const Point& point) { return point.cost.compared / first.cost.compared; });
   out << line("time a query", "#d62728", top + 56,
               [&](const Point& point) { return point.cost.microseconds / first.cost.microseconds; });
+  if (first.floor.microseconds > 0) {
+    out << line("time a query, hnswlib", "#ff7f0e", top + 74,
+                [&](const Point& point) { return point.floor.microseconds / first.floor.microseconds; });
+  }
   out << "</svg>\n";
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::map<std::string, std::string> options;
-  for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
+  auto options = options_of(count, arguments);
   std::vector<std::size_t> sizes{33'000, 66'000, 100'000, 150'000, 200'000, 300'000};
   if (options.contains("--big")) sizes.insert(sizes.end(), {600'000, 1'000'000});
-  const Vectors vectors = options.contains("--data") ? vectors_of_folder(options["--data"])
-                                                     : clustered_vectors(sizes.back(), questions, false);
+  const Vectors vectors = options.contains("--texts")  ? vectors_of_texts(options["--texts"], questions)
+                          : options.contains("--data") ? vectors_of_folder(options["--data"])
+                                                       : clustered_vectors(sizes.back(), questions, false);
   std::erase_if(sizes, [&](std::size_t size) { return size > vectors.row_count(); });
   const std::string folder = (std::filesystem::temp_directory_path() / "fractal_growth_bench").string();
   std::filesystem::remove_all(folder);
@@ -160,16 +202,21 @@ int main(int count, char** arguments) {
       store_rows(memory, vectors, there, size, [](std::size_t) { return "{}"; });
       there = size;
       memory.maintain().value();
-      std::printf("%zu vectors, graph over %llu\n", size,
-                  static_cast<unsigned long long>(memory.stats().value().graph_vectors));
-      points.push_back({size, cost_at_wanted(Measuring(memory, vectors))});
+      fmt::print("{} vectors, graph over {}\n", size, memory.stats().value().graph_vectors);
+      points.push_back(point_of(memory, vectors, size, options.contains("--floor")));
     }
     const Point& first = points.front();
     for (const Point& point : points) {
       const double logs = std::log(static_cast<double>(point.rows)) / std::log(static_cast<double>(first.rows));
-      std::printf("%8zu vectors: %6.0f compared (%.2f x, log^2 %.2f x), %6.1f us (%.2f x) a query at recall %.2f\n",
-                  point.rows, point.cost.compared, point.cost.compared / first.cost.compared, logs * logs,
-                  point.cost.microseconds, point.cost.microseconds / first.cost.microseconds, recall_wanted);
+      fmt::print(
+          "{:8} vectors: {:6.0f} compared ({:.2f} x, log^2 {:.2f} x), {:6.1f} us ({:.2f} x) a query at recall {}",
+          point.rows, point.cost.compared, point.cost.compared / first.cost.compared, logs * logs,
+          point.cost.microseconds, point.cost.microseconds / first.cost.microseconds, recall_wanted);
+      if (options.contains("--floor")) {
+        fmt::print("; hnswlib {:.1f} us ({:.2f} x)", point.floor.microseconds,
+                   point.floor.microseconds / first.floor.microseconds);
+      }
+      fmt::print("\n");
     }
     if (options.contains("--svg")) draw(points, options["--svg"]);
   }

@@ -6,6 +6,7 @@
 // hnswlib's graph are kept there and taken from there, and their builds are not timed again.
 // Every recall is that of the queries timed, against the exact answers. hnswlib's ef is the least that reaches the
 // recall on every second query.
+#include "bench/arguments.h"
 #include "raw_hnswlib.h"
 #include "timing.h"
 #include "vector_store.h"
@@ -22,7 +23,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,12 +36,6 @@ using fractal::SearchOptions;
 using fractal::SearchResult;
 
 constexpr std::size_t k = 10, queries_timed = 500;
-
-std::map<std::string, std::string> options_of(int count, char** arguments) {
-  std::map<std::string, std::string> options;
-  for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
-  return options;
-}
 
 // A number in 0..999, for filters: u < 100 leaves about 10 %.
 unsigned u_of(std::size_t row) {

@@ -3,6 +3,8 @@
 
 #include "src/kernels.h"
 
+#include <fractal/embedder.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -93,6 +95,35 @@ Vectors vectors_of_folder(const std::string& folder) {
   for (std::size_t i = 0; i < out.query_count() * 10; ++i) {
     out.nearest[i / 10][i % 10] = place[static_cast<std::size_t>(truth[i])];
   }
+  return out;
+}
+
+Vectors vectors_of_texts(const std::string& file, std::size_t queries) {
+  constexpr std::size_t lines_at_once = 10'000;
+  const auto embedder = builtin_embedder();
+  Vectors out{.dimension = embedder->identity().dimension};
+  std::ifstream in(file);
+  std::vector<std::string> lines;
+  const auto add_lines = [&] {
+    const std::vector<std::string_view> texts(lines.begin(), lines.end());
+    for (const auto& vector : embedder->embed(texts, {}).value()) {
+      out.rows.insert(out.rows.end(), vector.begin(), vector.end());
+    }
+    lines.clear();
+  };
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(line);
+    if (lines.size() == lines_at_once) add_lines();
+  }
+  if (!lines.empty()) add_lines();
+  if (out.row_count() <= queries) {
+    std::fprintf(stderr, "%s has too few lines\n", file.c_str());
+    std::exit(1);
+  }
+  for (std::size_t i = 0; i < out.row_count(); ++i) to_length_one(&out.rows[i * out.dimension], out.dimension);
+  const auto first_query = out.rows.end() - static_cast<std::ptrdiff_t>(queries * out.dimension);
+  out.queries.assign(first_query, out.rows.end());
+  out.rows.erase(first_query, out.rows.end());
   return out;
 }
 

@@ -31,6 +31,9 @@ Vectors clustered_vectors(std::size_t rows, std::size_t queries, bool with_neare
 //   queries.f32  float32 [q][384];  truth_all.i32  int32 [q][10]: their nearest among the rows, by number in the n
 Vectors vectors_of_folder(const std::string& folder);
 
+// What the built-in embedder makes of a file's lines; the last `queries` of them are the queries. Without `nearest`.
+Vectors vectors_of_texts(const std::string& file, std::size_t queries);
+
 }  // namespace fractal::bench
 
 #endif

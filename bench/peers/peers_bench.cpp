@@ -5,6 +5,7 @@
 // the filtered number and the true answers go there, for engines that are not linked here (python_peers.py).
 // A line for each setting: engine, filter in rows of 1,000, setting, recall@10, queries a second; one thread, ids and
 // scores. table.py makes a table of them.
+#include "bench/arguments.h"
 #include "bench/graph_walk/raw_hnswlib.h"
 #include "bench/graph_walk/vector_store.h"
 #include "bench/peers/faiss_hnsw.h"
@@ -149,7 +150,7 @@ void compare_hnswlib(const Corpus& corpus, const Comparison& comparison, const s
   comparison.curve(name, 1000,
                    [&](std::size_t q, std::size_t ef, Ten& out) { index.search(vectors.query(q), ef, k, out.data()); });
   for (const unsigned share : shares) {
-    if (share == 1000 || share < 100) continue;  // a walk for few rows takes seconds
+    if (share == 1000 || share < 100) continue;  // its walk is no plan for few rows
     std::vector<std::uint8_t> allowed;
     for (const std::uint32_t u : corpus.u) allowed.push_back(u < share ? 1 : 0);
     Ten out{};
@@ -163,8 +164,7 @@ void compare_hnswlib(const Corpus& corpus, const Comparison& comparison, const s
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::map<std::string, std::string> options;
-  for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
+  auto options = options_of(count, arguments);
   const std::size_t rows = options.contains("--rows") ? std::strtoul(options["--rows"].c_str(), nullptr, 10) : 100'000;
   const int rounds = options.contains("--rounds") ? std::atoi(options["--rounds"].c_str()) : 3;
   Corpus corpus{options.contains("--data") ? vectors_of_folder(options["--data"]) : clustered_vectors(rows, 1'000), {}};

@@ -1,0 +1,18 @@
+// The command line of a bench: --name value.
+#ifndef FRACTAL_BENCH_ARGUMENTS_H
+#define FRACTAL_BENCH_ARGUMENTS_H
+
+#include <map>
+#include <string>
+
+namespace fractal::bench {
+
+inline std::map<std::string, std::string> options_of(int count, char** arguments) {
+  std::map<std::string, std::string> options;
+  for (int i = 1; i + 1 < count; i += 2) options[arguments[i]] = arguments[i + 1];
+  return options;
+}
+
+}  // namespace fractal::bench
+
+#endif
