@@ -1,9 +1,8 @@
 // Spreading activation: personalised PageRank, cut off after some hops.
 // Invariant: the result does not depend on the order in which links are met: shares are added as whole numbers, and a
 // node's strengths in rising order.
-#include <fractal/fractal_memory.h>
+#include "src/activate.h"
 
-#include "src/database.h"
 #include "src/error.h"
 #include "src/links_at.h"
 #include "src/node_marks.h"
@@ -50,7 +49,7 @@ class Spreading {
     }
   }
 
-  Result<std::vector<Activation>> best() const {
+  std::vector<ActiveKey> best() const {
     std::vector<std::pair<std::uint64_t, std::string_view>> found;
     for (const Share& share : kept_) found.emplace_back(share.amount, links_.graph().key(share.node));
     for (const std::string& key : apart_) {
@@ -60,13 +59,11 @@ class Spreading {
     std::partial_sort(found.begin(), end, found.end(), [](const auto& left, const auto& right) {
       return left.first != right.first ? left.first > right.first : left.second < right.second;
     });
-    std::vector<Activation> activations;
+    std::vector<ActiveKey> active;
     for (auto entry = found.begin(); entry != end; ++entry) {
-      Activation& activation = activations.emplace_back();
-      activation.amount = static_cast<double>(entry->first) / units;
-      FRACTAL_TRY_INTO(activation.coordinate, Coordinate::from_key(entry->second));
+      active.push_back({std::string(entry->second), static_cast<double>(entry->first) / units});
     }
-    return activations;
+    return active;
   }
 
  private:
@@ -133,21 +130,9 @@ class Spreading {
 
 }  // namespace
 
-Result<std::vector<Activation>> Reads::activate(std::span<const Coordinate> seeds,
-                                                const ActivateOptions& options) const {
-  if (!(options.decay >= 0 && options.decay < 1)) {
-    return make_error(Errc::invalid_argument, "activate: decay {} is not in 0..1 (1 excluded)", options.decay);
-  }
-  if (options.hops == 0 || options.hops > limits::hops) {
-    return make_error(Errc::invalid_argument, "hops {} is not in 1..{}", options.hops, limits::hops);
-  }
-  if (options.limit > limits::top_k) {
-    return make_error(Errc::invalid_argument, "limit {} is more than {}", options.limit, limits::top_k);
-  }
-  if (!options.type.empty()) FRACTAL_TRY(check_link_type(options.type));
-  for (const Coordinate& seed : seeds) FRACTAL_TRY(seed.check());
-  FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
-  FRACTAL_TRY_INTO(LinksAt links, LinksAt::make(*database_, look, options.type));
+Result<std::vector<ActiveKey>> most_active(const Database& database, const Look& look,
+                                           std::span<const Coordinate> seeds, const ActivateOptions& options) {
+  FRACTAL_TRY_INTO(LinksAt links, LinksAt::make(database, look, options.type));
   std::set<std::string> keys;
   for (const Coordinate& seed : seeds) {
     if (std::string key = seed.key(); !look.hidden_key(key)) keys.insert(std::move(key));
@@ -156,6 +141,19 @@ Result<std::vector<Activation>> Reads::activate(std::span<const Coordinate> seed
   for (const std::string& key : keys) spreading.begin(key);
   FRACTAL_TRY(spreading.run());
   return spreading.best();
+}
+
+Result<std::vector<Activation>> Reads::activate(std::span<const Coordinate> seeds,
+                                                const ActivateOptions& options) const {
+  FRACTAL_TRY(check_activation(seeds, options));
+  FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
+  FRACTAL_TRY_INTO(const auto active, most_active(*database_, look, seeds, options));
+  std::vector<Activation> activations;
+  for (const ActiveKey& entry : active) {
+    FRACTAL_TRY_INTO(auto coordinate, Coordinate::from_key(entry.key));
+    activations.push_back({std::move(coordinate), entry.amount});
+  }
+  return activations;
 }
 
 }  // namespace fractal

@@ -94,13 +94,6 @@ class Walk {
   std::vector<Reached> reached_;
 };
 
-Result<void> check_hops(std::size_t hops, const std::string& type) {
-  if (hops == 0 || hops > limits::hops) {
-    return make_error(Errc::invalid_argument, "hops {} is not in 1..{}", hops, limits::hops);
-  }
-  return type.empty() ? Result<void>() : check_link_type(type);
-}
-
 Result<std::vector<std::uint64_t>> count_hops(LinksAt& links, Node start, const ReachOptions& options) {
   NodeMarks& visited = scratch_of_thread().visited;
   visited.set(start);
@@ -127,7 +120,7 @@ Result<std::vector<std::uint64_t>> count_hops(LinksAt& links, Node start, const 
 
 Result<std::vector<Neighbor>> Reads::neighbors(const Coordinate& coordinate, const NeighborOptions& options) const {
   FRACTAL_TRY(coordinate.check());
-  FRACTAL_TRY(check_hops(options.hops, options.type));
+  FRACTAL_TRY(check_walk(options.hops, options.type));
   if (options.limit > limits::top_k || options.offset > limits::top_k - options.limit) {
     return make_error(Errc::invalid_argument, "limit {} + offset {} is more than {}", options.limit, options.offset,
                       limits::top_k);
@@ -149,7 +142,7 @@ Result<std::vector<Neighbor>> Reads::neighbors(const Coordinate& coordinate, con
 
 Result<std::vector<std::uint64_t>> Reads::reach(const Coordinate& coordinate, const ReachOptions& options) const {
   FRACTAL_TRY(coordinate.check());
-  FRACTAL_TRY(check_hops(options.hops, options.type));
+  FRACTAL_TRY(check_walk(options.hops, options.type));
   FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, options.control));
   FRACTAL_TRY_INTO(LinksAt links, LinksAt::make(*database_, look, options.type));
   const auto start = links.node(coordinate.key());

@@ -29,6 +29,8 @@ double unit_coverage_score(double coverage) noexcept { return coverage * coverag
 
 double reciprocal_rank(std::uint64_t rank) noexcept { return rank == 0 ? 0 : 1.0 / (60.0 + static_cast<double>(rank)); }
 
+double unit_rank_score(double score) noexcept { return score / (2 * reciprocal_rank(1)); }
+
 void diversify(std::vector<Candidate>& candidates, double diversity,
                const std::function<double(std::size_t)>& relevance,
                const std::function<double(std::size_t, std::size_t)>& likeness) {

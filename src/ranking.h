@@ -20,6 +20,7 @@ struct Candidate {
   double coverage = 0;              // of the question by the memory's words, see Bm25Scores
   std::uint64_t vector_rank = 0;    // from 1, for reciprocal rank fusion; 0: not ranked
   std::uint64_t keyword_rank = 0;
+  double association = 0;  // 0..1, of the most active
 };
 
 // Better score first, then the memory that was stored first.
@@ -35,6 +36,8 @@ double unit_keyword_score(double score, double bound) noexcept;
 // question's are there. Lucene's classic scoring does the same to the score of words: times the share that was found.
 double unit_coverage_score(double coverage) noexcept;
 double reciprocal_rank(std::uint64_t rank) noexcept;
+// 0..1 from the sum of two of these.
+double unit_rank_score(double score) noexcept;
 
 // Maximal marginal relevance: reorders the candidates, which are in order of score, by
 // (1 - diversity) * relevance - diversity * (likeness to the most alike before it).

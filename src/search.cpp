@@ -1,8 +1,9 @@
-// Search: one snapshot, the eligible set, the two sides, fusion, diversity, rows.
+// Search: one snapshot, the eligible set, the two sides, fusion, association, diversity, rows.
 // Invariant: exactly min(top_k, matched - offset) hits, the best there are, in an order that depends on
 // nothing but the state of this space and the question.
 #include <fractal/fractal_memory.h>
 
+#include "src/activate.h"
 #include "src/bm25.h"
 #include "src/candidates.h"
 #include "src/database.h"
@@ -73,6 +74,7 @@ class SearchRun {
     FRACTAL_TRY_INTO(allowed_, candidates(database_, look_, options_.filter, options_.within, options_.control));
     result_.sequence = space_.sequence;
     if (result_.mode != SearchMode::vector) FRACTAL_TRY(score_keywords());
+    FRACTAL_TRY(find_associated());
     FRACTAL_TRY(collect());
     if (options_.diversity > 0) FRACTAL_TRY(spread());
     FRACTAL_TRY(fill_page());
@@ -110,8 +112,61 @@ class SearchRun {
       }
       fusion_ = Fusion::rrf;
     }
+    if (associates() && mode == SearchMode::vector && space_.metric == Metric::dot) {
+      return make_error(Errc::unsupported, "association: a dot product has no bound");
+    }
     result_.mode = mode;
     return {};
+  }
+
+  bool associates() const { return !options_.association.seeds.empty() && options_.association.weight > 0; }
+
+  Result<void> find_associated() {
+    if (!associates()) return {};
+    FRACTAL_TRY_INTO(const auto active,
+                     most_active(database_, look_, options_.association.seeds, options_.association.spread));
+    for (const ActiveKey& entry : active) {
+      FRACTAL_TRY_INTO(const auto row, look_.view().get(entry.key, Columns::header));
+      if (row && eligible(row->id)) associated_.emplace_back(row->id, entry.amount / active.front().amount);
+    }
+    std::sort(associated_.begin(), associated_.end());
+    return {};
+  }
+
+  // Those of the associated that are not candidates yet. With them the candidates hold all the best: whoever is not
+  // associated keeps the order of the mode among its like.
+  std::vector<MemoryId> missing_associated() const {
+    std::vector<MemoryId> known, missing;
+    for (const Candidate& candidate : candidates_) known.push_back(candidate.id);
+    std::sort(known.begin(), known.end());
+    for (const auto& [id, share] : associated_) {
+      if (!std::binary_search(known.begin(), known.end(), id)) missing.push_back(id);
+    }
+    return missing;
+  }
+
+  // The candidates are all that may be among the best.
+  void finish_candidates() {
+    if (associates()) {
+      for (Candidate& candidate : candidates_) associate(candidate);
+    }
+    keep_best(candidates_, pool());
+  }
+
+  void associate(Candidate& candidate) const {
+    const auto found = std::lower_bound(associated_.begin(), associated_.end(), std::pair(candidate.id, -1.0));
+    if (found != associated_.end() && found->first == candidate.id) candidate.association = found->second;
+    const double weight = options_.association.weight;
+    candidate.score = (1 - weight) * unit_score(candidate.score) + weight * candidate.association;
+  }
+
+  // 0..1 from a score of the mode.
+  double unit_score(double score) const {
+    switch (result_.mode) {
+      case SearchMode::keyword: return unit_keyword_score(score, bm25_.bound);
+      case SearchMode::vector: return unit_vector_score(space_.metric, score);
+      default: return fusion_ == Fusion::rrf ? unit_rank_score(score) : score;
+    }
   }
 
   bool eligible(MemoryId id) const {
@@ -158,15 +213,23 @@ class SearchRun {
     for (const auto& hit : keyword_hits_)
       candidates_.push_back({.id = hit.id, .score = hit.score, .keyword = hit.score});
     result_.matched = candidates_.size();
-    keep_best(candidates_, pool());
+    finish_candidates();
     return {};
   }
 
   Result<void> collect_vectors() {
     if (query_.vector.empty()) return {};  // a text that says nothing to the embedder
     FRACTAL_TRY_INTO(const VectorHits hits, vectors(pool(), allowed_));
-    for (const auto& hit : hits.entries) candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
     result_.matched = hits.matched;
+    const auto add = [this](const VectorHits::Entry& hit) {
+      candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
+    };
+    for (const auto& hit : hits.entries) add(hit);
+    if (const auto missing = missing_associated(); !missing.empty()) {
+      FRACTAL_TRY_INTO(const VectorHits more, vectors(missing.size(), borrowed(missing)));
+      for (const auto& hit : more.entries) add(hit);
+    }
+    finish_candidates();
     return {};
   }
 
@@ -204,10 +267,13 @@ class SearchRun {
       const Candidate most{.id = hit.id, .vector = best_vector, .coverage = hit.coverage};
       if (fused(most) >= bar) rest.push_back(hit.id);
     }
-    FRACTAL_TRY(add_by_words(by_vector, rest));
+    for (const auto& [id, share] : associated_) rest.push_back(id);
+    std::sort(rest.begin(), rest.end());
+    rest.erase(std::unique(rest.begin(), rest.end()), rest.end());
+    FRACTAL_TRY(add_scored(by_vector, rest));
     FRACTAL_TRY_INTO(const VectorHits both, vectors(0, borrowed(words)));
     result_.matched = by_vector.matched + words.size() - both.matched;
-    keep_best(candidates_, pool());
+    finish_candidates();
     return {};
   }
 
@@ -229,8 +295,9 @@ class SearchRun {
     return sorted.back().score;
   }
 
-  // Memories with words that are not among the best by vector; their vector score is computed exactly.
-  Result<void> add_by_words(const VectorHits& by_vector, std::vector<MemoryId> ids) {
+  // Memories that are not among the best by vector; their vector score is computed exactly. Without a vector and
+  // without a word they do not match.
+  Result<void> add_scored(const VectorHits& by_vector, std::vector<MemoryId> ids) {
     std::vector<MemoryId> known;
     for (const auto& hit : by_vector.entries) known.push_back(hit.id);
     std::sort(known.begin(), known.end());
@@ -240,8 +307,11 @@ class SearchRun {
               [](const auto& left, const auto& right) { return left.id < right.id; });
     auto score = scores.entries.begin();
     for (const MemoryId id : ids) {
-      Candidate candidate{.id = id, .coverage = keyword_hit(id)->coverage};
+      Candidate candidate{.id = id};
+      const KeywordHit* const words = keyword_hit(id);
+      if (words != nullptr) candidate.coverage = words->coverage;
       if (score != scores.entries.end() && score->id == id) candidate.vector = (score++)->score;
+      if (words == nullptr && !candidate.vector) continue;
       candidate.score = fused(candidate);
       candidates_.push_back(candidate);
     }
@@ -275,15 +345,15 @@ class SearchRun {
     }
     for (Candidate& candidate : candidates_) candidate.score = fused(candidate);
     result_.matched = candidates_.size();
-    keep_best(candidates_, pool());
+    finish_candidates();
     return {};
   }
 
   // Among candidates from `best` to `worst`. A dot product has no bound: only its place between these counts.
   double relevance(const Candidate& candidate, double best, double worst) const {
-    if (result_.mode == SearchMode::keyword) return unit_keyword_score(candidate.score, bm25_.bound);
-    if (result_.mode != SearchMode::vector) return candidate.score;
-    if (space_.metric != Metric::dot) return unit_vector_score(space_.metric, candidate.score);
+    if (associates()) return candidate.score;
+    if (result_.mode == SearchMode::hybrid) return candidate.score;
+    if (result_.mode == SearchMode::keyword || space_.metric != Metric::dot) return unit_score(candidate.score);
     return best > worst ? (candidate.score - worst) / (best - worst) : 1;
   }
 
@@ -335,8 +405,23 @@ class SearchRun {
   }
 
   std::vector<ScorePart> explain(const Candidate& candidate) const {
+    auto parts = explain_mode(candidate);
+    if (!associates()) return parts;
+    const double weight = options_.association.weight;
+    for (ScorePart& part : parts) {
+      // In the other modes unit_score() is a factor.
+      const double unit =
+          result_.mode == SearchMode::vector ? unit_score(part.value) : unit_score(1) * part.contribution;
+      part.contribution = (1 - weight) * unit;
+    }
+    parts.push_back({"association", candidate.association, weight * candidate.association});
+    return parts;
+  }
+
+  // The parts of the mode's score.
+  std::vector<ScorePart> explain_mode(const Candidate& candidate) const {
     switch (result_.mode) {
-      case SearchMode::vector: return {{"vector", candidate.score, candidate.score}};
+      case SearchMode::vector: return {{"vector", *candidate.vector, *candidate.vector}};
       case SearchMode::keyword: return explain_terms(candidate);
       default: break;
     }
@@ -372,6 +457,7 @@ class SearchRun {
     if (!query_.vector.empty() && result_.mode == SearchMode::keyword && options_.mode != SearchMode::keyword) {
       plan += "; the space has no vectors";
     }
+    if (associates()) plan += fmt::format("; {} associated", associated_.size());
     if (allowed_) plan += fmt::format("; filter: {} of {} memories", allowed_->size(), space_.memories);
   }
 
@@ -386,7 +472,8 @@ class SearchRun {
   IdSet allowed_;
   std::vector<std::string> terms_;
   Bm25Scores bm25_;
-  std::vector<KeywordHit> keyword_hits_;  // eligible, rising ids
+  std::vector<KeywordHit> keyword_hits_;                 // eligible, rising ids
+  std::vector<std::pair<MemoryId, double>> associated_;  // eligible, rising ids; the most active has 1
   std::vector<Candidate> candidates_;
   SearchResult result_;
 };

@@ -138,6 +138,13 @@ Result<void> check_vector(std::span<const float> vector, std::string_view what) 
 
 Result<void> check_link_type(std::string_view type) {
   if (type.empty()) return make_error(Errc::invalid_argument, "link type is empty");
+Result<void> check_walk(std::size_t hops, std::string_view type) {
+  if (hops == 0 || hops > limits::hops) {
+    return make_error(Errc::invalid_argument, "hops {} is not in 1..{}", hops, limits::hops);
+  }
+  return type.empty() ? Result<void>() : check_link_type(type);
+}
+
   return check_text(type, "link type", limits::link_type);
 }
 
@@ -164,6 +171,18 @@ Result<void> check_batch(const Batch& batch) {
 
 Result<void> check_query(const Query& query, const SearchOptions& options) {
   const auto within_unit = [](double value) { return value >= 0 && value <= 1; };
+Result<void> check_activation(std::span<const Coordinate> seeds, const ActivateOptions& options) {
+  if (!(options.decay >= 0 && options.decay < 1)) {
+    return make_error(Errc::invalid_argument, "activate: decay {} is not in 0..1 (1 excluded)", options.decay);
+  }
+  FRACTAL_TRY(check_walk(options.hops, options.type));
+  if (options.limit > limits::top_k) {
+    return make_error(Errc::invalid_argument, "limit {} is more than {}", options.limit, limits::top_k);
+  }
+  for (const Coordinate& seed : seeds) FRACTAL_TRY(seed.check());
+  return {};
+}
+
   if (options.top_k > limits::top_k || options.offset > limits::top_k - options.top_k) {
     return make_error(Errc::invalid_argument, "top_k {} + offset {} is more than {}", options.top_k, options.offset,
                       limits::top_k);
@@ -176,6 +195,11 @@ Result<void> check_query(const Query& query, const SearchOptions& options) {
   }
   if (!(options.recall >= 0.5 && options.recall <= 0.999)) {
     return make_error(Errc::invalid_argument, "recall {} is not in 0.5..0.999", options.recall);
+  const Association& association = options.association;
+  if (!(association.weight >= 0 && association.weight < 1)) {
+    return make_error(Errc::invalid_argument, "association weight {} is not in 0..1 (1 excluded)", association.weight);
+  }
+  FRACTAL_TRY(check_activation(association.seeds, association.spread));
   }
   FRACTAL_TRY(check_text(query.text, "query text", limits::query_text));
   if (!query.vector.empty()) FRACTAL_TRY(check_vector(query.vector, "query vector"));

@@ -15,6 +15,9 @@ Result<void> check_text(std::string_view text, std::string_view what, std::size_
 Result<void> check_space(const Space& space);
 Result<void> check_vector(std::span<const float> vector, std::string_view what);
 Result<void> check_link_type(std::string_view type);
+// Of a walk: how far, and along which links (empty: all).
+Result<void> check_walk(std::size_t hops, std::string_view type);
+Result<void> check_activation(std::span<const Coordinate> seeds, const ActivateOptions& options);
 Result<void> check_entry(const Batch::Entry& entry);
 Result<void> check_batch(const Batch& batch);
 Result<void> check_query(const Query& query, const SearchOptions& options);

@@ -158,6 +158,28 @@ struct SearchOptions {
   Fusion fusion = Fusion::convex;
   // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
   // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
+enum class Direction { outgoing, incoming, both };
+
+struct ActivateOptions {
+  double decay = 0.5;    // the share that is passed on at each hop: 0 to 1, 1 excluded
+  std::size_t hops = 3;  // 1 to 64
+  Direction direction = Direction::both;
+  std::string type{};  // empty: every type
+  std::size_t limit = 100;
+  Control control{};
+};
+
+// Activation as a part of a search's score: what comes to mind with the seeds ranks higher. With s the score of the
+// mode brought to 0..1 (a cosine as (1 + s) / 2, BM25 and RRF by the most there could be) and a the activation that
+// activate(seeds, spread) gives, 0 beyond the `spread.limit` most active,
+//   score = (1 - weight) * s + weight * a / (the largest a).
+// What matches does not change. A dot product has no bound: `unsupported` in mode vector.
+struct Association {
+  std::vector<Coordinate> seeds{};  // none: the score is the mode's alone
+  double weight = 0.2;              // 0 to 1, 1 excluded
+  ActivateOptions spread{};         // its control counts beside the search's
+};
+
   double diversity = 0;
   // Wanted share of the true nearest among the hits by vector, on average, where a graph is searched:
   // 0.5 to 0.999. What it needs is measured on the space's own vectors whenever its graph is made.
@@ -170,9 +192,10 @@ struct SearchOptions {
 };
 
 // Where a score comes from. The parts' contributions add up to Hit::score.
+  Association association{};
 struct ScorePart {
-  std::string name{};  // "vector", "keyword", "rrf vector", "rrf keyword", or "term <word>" in keyword mode
-  double value = 0;    // cosine; share of the query's words, or BM25 in keyword mode; rank
+  std::string name{};  // "vector", "keyword", "rrf vector", "rrf keyword", "term <word>" in keyword mode; "association"
+  double value = 0;    // cosine; share of the query's words, or BM25 in keyword mode; rank; a / (the largest a)
   double contribution = 0;
 };
 
@@ -225,8 +248,6 @@ struct NearHit {
   double distance = 0;  // Euclidean, among coordinates with the same number of components
 };
 
-enum class Direction { outgoing, incoming, both };
-
 struct NeighborOptions {
   std::size_t hops = 1;  // 1 to 64
   Direction direction = Direction::outgoing;
@@ -247,15 +268,6 @@ struct ReachOptions {
   std::size_t hops = 2;  // 1 to 64
   Direction direction = Direction::outgoing;
   std::string type{};  // empty: every type
-  Control control{};
-};
-
-struct ActivateOptions {
-  double decay = 0.5;    // the share that is passed on at each hop: 0 to 1, 1 excluded
-  std::size_t hops = 3;  // 1 to 64
-  Direction direction = Direction::both;
-  std::string type{};  // empty: every type
-  std::size_t limit = 100;
   Control control{};
 };
 

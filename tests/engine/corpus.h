@@ -54,10 +54,9 @@ class Corpus {
                              const Passes& passes) const;
   std::vector<Scored> rrf(const std::vector<float>& query, const std::vector<std::string>& terms,
                           const Passes& passes) const;
-
- private:
   double idf(const std::string& term) const;
 
+ private:
   Shape shape_;
   std::map<Coordinate, Item> items_;
 };
