@@ -17,8 +17,8 @@ namespace fractal {
 
 struct AllowedRows {
   std::vector<Slot> slots{};  // of living rows, rising
-  // Of the frozen rows, by their number in the view. Empty if there are none, or if so few are allowed (one in 256)
-  // that a walk through all would never do.
+  // Of the frozen rows, by their number in the view. Empty if there are none, if so few are allowed (one in 256) that
+  // a walk through all would never do, or if nobody owns the ids: they are then asked for all at once.
   std::vector<std::uint64_t> bits{};
 
   std::size_t bytes() const { return slots.size() * sizeof(Slot) + bits.size() * sizeof(std::uint64_t); }
@@ -28,6 +28,9 @@ struct AllowedRows {
 // where they are. Any thread.
 class AllowedCache {
  public:
+  // `space_bytes`: what the space may take in memory; 0: no limit.
+  explicit AllowedCache(std::uint64_t space_bytes);
+
   // Null: not known. `layout` is a number that no two states of the rows share.
   std::shared_ptr<const AllowedRows> find(const IdSet& ids, std::uint64_t layout);
   void keep(const IdSet& ids, std::uint64_t layout, const std::shared_ptr<const AllowedRows>& rows);
@@ -41,6 +44,7 @@ class AllowedCache {
   };
   void drop_useless(std::uint64_t layout);
 
+  const std::size_t most_bytes_;
   std::mutex mutex_;
   std::list<Entry> entries_;  // the one used last in front
   std::size_t bytes_ = 0;

@@ -2,13 +2,17 @@
 // inside the reader's own transaction, and when it cannot answer for a moment the rows do.
 #include "src/database.h"
 
+#include "src/disk_budget.h"
 #include "src/error.h"
 #include "src/json.h"
+#include "src/row_scan.h"
 #include "src/validate.h"
+#include "src/vector_chunk.h"
 #include "src/vector_index.h"
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 namespace fractal {
@@ -29,6 +33,11 @@ Result<TextFields> choose_text_fields(const Options& options, const std::optiona
   if (!options.text_fields.empty()) return TextFields::make(options.text_fields);
   if (stored) return TextFields::parse(*stored);
   return TextFields::standard();
+}
+
+// In memory.
+std::uint64_t bytes_of_vectors(const SpaceRecord& space) {
+  return space.vectors * ChunkLayout(16, space.dimension).bytes / 16;
 }
 
 // What the patch will make of the memory, unless another writer is faster.
@@ -81,7 +90,10 @@ Database::Database(Options options, std::shared_ptr<Storage> storage, std::share
       text_fields_(std::move(text_fields)),
       embedders_(options_.embedder),
       queue_(*storage_),
-      read_log_(options_.count_accesses, options_.audit.reads) {}
+      read_log_(options_.count_accesses, options_.audit.reads),
+      shares_(options_.memory_budget),
+      filter_cache_(shares_.filters),
+      memory_use_(shares_.views) {}
 
 Result<std::shared_ptr<Database>> Database::open(Options options) {
   FRACTAL_TRY(check_options(options));
@@ -171,6 +183,7 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch) {
     }
   }
   FRACTAL_TRY_INTO(PayloadVectors embedded, embed(space, batch));
+  FRACTAL_TRY(check_room_on_disk(batch));
   ReadLog::Notes notes = read_log_.take(space);
   const BatchContext context{space, options_, text_fields_, now(), keywords, notes, embedded};
   BatchOutcome outcome;
@@ -185,6 +198,15 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch) {
     return submitted.error();
   }
   return std::move(outcome.applied);
+}
+
+Result<void> Database::check_room_on_disk(const Batch& batch) const {
+  if (options_.disk_budget == 0) return {};
+  const EmbedderPtr& embedder = embedders_.preferred();
+  const std::size_t embedded = embedder ? embedder->identity().dimension * sizeof(float) : 0;
+  const std::uint64_t file_bytes = storage_->bytes() + index_->file_bytes();
+  auto room = check_disk(options_.disk_budget, file_bytes, most_bytes_added(batch, file_bytes, embedded));
+  return room ? room : within(room.error(), "write");
 }
 
 Result<void> Database::submit(const BatchContext& context, const Batch& batch, BatchOutcome& outcome) {
@@ -232,14 +254,47 @@ Result<PayloadVectors> Database::embed(const Space& space, const Batch& batch) c
   return embedded;
 }
 
-// Runs on the thread that committed, before any caller returns. An index that could not take the changes
-// is dropped: the next search loads it anew.
+// Runs on the thread that committed, before any caller returns. An index that had no room for the changes stays where
+// it was; one that could not take them is dropped: the next search loads it anew.
 void Database::follow(const BatchOutcome& outcome) noexcept {
+  const std::uint64_t space = outcome.after.number;
   try {
-    if (index_->apply(outcome.after, outcome.before, outcome.vectors)) return;
+    const auto applied = index_->apply(outcome.after, outcome.before, outcome.vectors);
+    if (applied || applied.error().code == Errc::unavailable) {
+      if (!outcome.vectors.empty() && index_->applied(space) != 0) {
+        use_memory(space, MemoryUse::View::vectors, index_->bytes(space));
+      }
+      return;
+    }
   } catch (const std::exception&) {  // out of memory: handled like any other failure, below
   }
-  index_->drop(outcome.after.number);
+  drop_vectors(space);
+}
+
+void Database::use_memory(std::uint64_t space, MemoryUse::View view, std::uint64_t bytes) const {
+  for (const MemoryUse::Held& held : memory_use_.use(space, view, bytes)) {
+    if (held.view == MemoryUse::View::vectors) {
+      index_->drop(held.space);
+    } else {
+      link_graphs_.drop(held.space);
+    }
+  }
+}
+
+void Database::drop_vectors(std::uint64_t space) const {
+  index_->drop(space);
+  memory_use_.forget(space, MemoryUse::View::vectors);
+}
+
+void Database::drop_links(std::uint64_t space) const {
+  link_graphs_.drop(space);
+  memory_use_.forget(space, MemoryUse::View::links);
+}
+
+void Database::erase_views(std::uint64_t space) const {
+  drop_links(space);
+  drop_vectors(space);
+  index_->erase(space);
 }
 
 Result<Look> Database::look(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned,
@@ -296,9 +351,26 @@ Result<void> Database::catch_up(const Look& look) const {
   // Removals that it missed are forgotten.
   if (space.horizon != 0) {
     const std::uint64_t applied = index_->applied(space.number);
-    if (applied != 0 && applied < space.horizon) index_->drop(space.number);
+    if (applied != 0 && applied < space.horizon) drop_vectors(space.number);
   }
-  return index_->catch_up(space, pull_from(look));
+  // Room is made before it is taken.
+  if (shares_.views != 0 && index_->applied(space.number) == 0) {
+    use_memory(space.number, MemoryUse::View::vectors, std::min(bytes_of_vectors(space), shares_.views));
+  }
+  auto caught_up = index_->catch_up(space, pull_from(look));
+  use_memory(space.number, MemoryUse::View::vectors, index_->bytes(space.number));
+  return caught_up;
+}
+
+bool Database::is_large(const SpaceRecord& space) const {
+  return space.vectors >= options_.index.graph_from ||
+         (shares_.views != 0 && bytes_of_vectors(space) > shares_.views / 4);
+}
+
+Result<void> Database::catch_up_if_room(const Look& look) const {
+  auto caught_up = catch_up(look);
+  if (!caught_up && caught_up.error().code == Errc::unavailable && shares_.views != 0) return {};
+  return caught_up;
 }
 
 VectorIndex::Pull Database::pull_from(const Look& look) {
@@ -316,10 +388,30 @@ Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery&
     return caught_up.error();
   }
   if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "search"));
-  // The index has moved past this moment (an old snapshot, another process's writes): the rows themselves.
-  const auto rows = make_flat_index();
-  FRACTAL_TRY(rows->catch_up(space, pull_from(look)));
-  return rows->search(space, query);
+  return search_rows(look, query);
+}
+
+// The index has moved past this moment (an old snapshot, another process's writes), or has no room for all that came
+// after its own: then it tells what has not changed since, and the rows tell the rest.
+Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& query) const {
+  const SpaceRecord& space = look.space();
+  const VectorIndex::Pull pull = pull_from(look);
+  std::vector<MemoryId> changed;
+  const std::uint64_t applied = index_->applied(space.number);
+  if (applied != 0 && applied < space.sequence) {
+    FRACTAL_TRY_INTO(VectorHits newer, scan_rows(space, pull, query, applied, changed));
+    std::vector<MemoryId> excluded;
+    std::set_union(changed.begin(), changed.end(), query.excluded.begin(), query.excluded.end(),
+                   std::back_inserter(excluded));
+    VectorQuery older = query;
+    older.as_of = applied;
+    older.excluded = excluded;
+    auto unchanged = index_->search(space, older);
+    if (unchanged) return merge_hits(std::move(*unchanged), std::move(newer), query.k);
+    if (unchanged.error().code != Errc::unavailable) return unchanged;
+    changed.clear();
+  }
+  return scan_rows(space, pull, query, 0, changed);
 }
 
 }  // namespace fractal

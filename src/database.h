@@ -10,6 +10,7 @@
 #include "src/filter_cache.h"
 #include "src/keywords.h"
 #include "src/link_graphs.h"
+#include "src/memory_use.h"
 #include "src/read_log.h"
 #include "src/write_queue.h"
 #include "src/write_rules.h"
@@ -68,6 +69,7 @@ class Database {
   ReadLog& read_log() noexcept { return read_log_; }
   FilterCache& filter_cache() const noexcept { return filter_cache_; }
   LinkGraphs& link_graphs() const noexcept { return link_graphs_; }
+  const MemoryShares& memory_shares() const noexcept { return shares_; }
   Embedders& embedders() noexcept { return embedders_; }
   Time now() const;
 
@@ -79,8 +81,21 @@ class Database {
   // A write that is not a batch: upkeep, reindexing, erasing.
   Result<void> write(std::function<Result<void>(WriteTransaction&)> run);
 
+  // A view of a space is used and takes so many bytes of memory, or is about to: others may go for it.
+  void use_memory(std::uint64_t space, MemoryUse::View view, std::uint64_t bytes) const;
+  std::uint64_t memory_bytes() const { return memory_use_.bytes(); }
+  // What no file holds of it in memory goes, and is made again when it is next needed.
+  void drop_vectors(std::uint64_t space) const;
+  void drop_links(std::uint64_t space) const;
+  // The space is gone, or all that was derived from it: files, too.
+  void erase_views(std::uint64_t space) const;
+
   // Brings the vector index up to the look's moment.
   Result<void> catch_up(const Look& look) const;
+  // It may have a graph: for its size, or because its vectors take much of Options::memory_budget.
+  bool is_large(const SpaceRecord& space) const;
+  // catch_up(), if the memory budget has room for it.
+  Result<void> catch_up_if_room(const Look& look) const;
   // The vectors of the look, which must outlive it.
   static VectorIndex::Pull pull_from(const Look& look);
   // The best by vector as of the look, whatever state the index is in.
@@ -99,7 +114,9 @@ class Database {
   Result<void> settle_text_fields();
   Result<void> settle_indexed_fields();
   void follow(const BatchOutcome& outcome) noexcept;
+  Result<VectorHits> search_rows(const Look& look, const VectorQuery& query) const;
   Result<PayloadVectors> embed(const Space& space, const Batch& batch) const;
+  Result<void> check_room_on_disk(const Batch& batch) const;
   Result<void> submit(const BatchContext& context, const Batch& batch, BatchOutcome& outcome);
 
   Options options_;
@@ -109,8 +126,10 @@ class Database {
   Embedders embedders_;
   WriteQueue queue_;
   ReadLog read_log_;
+  const MemoryShares shares_;
   mutable FilterCache filter_cache_;
   mutable LinkGraphs link_graphs_;
+  mutable MemoryUse memory_use_;
 };
 
 }  // namespace fractal

@@ -3,13 +3,17 @@
 
 #include <fractal/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
 namespace fractal {
 namespace {
-constexpr std::size_t most_bytes = 16u << 20;
+constexpr std::size_t good_bytes = 16u << 20;
 }
+
+FilterCache::FilterCache(std::size_t most_bytes)
+    : most_bytes_(most_bytes != 0 ? std::min(most_bytes, good_bytes) : good_bytes) {}
 
 std::size_t FilterCache::bytes_of(const Entry& entry) {
   return entry.ids->size() * sizeof(MemoryId) + 2 * entry.name.size() + 256;
@@ -31,7 +35,7 @@ IdSet FilterCache::find(std::uint64_t space, std::uint64_t sequence, const std::
 void FilterCache::keep(std::uint64_t space, std::uint64_t sequence, const std::string& question, IdSet ids) {
   Entry entry{name(space, question), sequence, std::move(ids)};
   const std::size_t bytes = bytes_of(entry);
-  if (bytes > most_bytes / 4) return;
+  if (bytes > most_bytes_ / 4) return;
   const std::lock_guard lock(mutex_);
   const auto remove = [this](Entries::iterator place) {
     bytes_ -= bytes_of(*place);
@@ -39,7 +43,7 @@ void FilterCache::keep(std::uint64_t space, std::uint64_t sequence, const std::s
     entries_.erase(place);
   };
   if (const auto old = places_.find(entry.name); old != places_.end()) remove(old->second);
-  while (bytes_ + bytes > most_bytes && !entries_.empty()) remove(std::prev(entries_.end()));
+  while (bytes_ + bytes > most_bytes_ && !entries_.empty()) remove(std::prev(entries_.end()));
   entries_.push_front(std::move(entry));
   places_.emplace(entries_.front().name, entries_.begin());
   bytes_ += bytes;

@@ -18,6 +18,9 @@ namespace fractal {
 // Any thread. An entry is of one sequence of one space: any write to the space makes it useless, never wrong.
 class FilterCache {
  public:
+  // At most so many bytes; 0: as many as are usually good.
+  explicit FilterCache(std::size_t most_bytes);
+
   // Null: not known.
   IdSet find(std::uint64_t space, std::uint64_t sequence, const std::string& question);
   void keep(std::uint64_t space, std::uint64_t sequence, const std::string& question, IdSet ids);
@@ -32,6 +35,7 @@ class FilterCache {
   static std::size_t bytes_of(const Entry& entry);
   static std::string name(std::uint64_t space, const std::string& question);
 
+  const std::size_t most_bytes_;
   std::mutex mutex_;
   Entries entries_;  // the one used last in front
   std::unordered_map<std::string, Entries::iterator> places_;

@@ -15,6 +15,8 @@ constexpr std::string_view name = "vector index";
 
 class FlatIndex final : public VectorIndex {
  public:
+  explicit FlatIndex(std::uint64_t most_bytes) : most_bytes_(most_bytes) {}
+
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override {
     return guarded(name, [&]() -> Result<void> {
       // A space takes no room before its first vector or its first search.
@@ -44,18 +46,25 @@ class FlatIndex final : public VectorIndex {
     const auto found = find(space);
     return found ? found->stats() : Stats{};
   }
+  std::uint64_t bytes(std::uint64_t space) override {
+    const auto found = find(space);
+    return found ? found->bytes() : 0;
+  }
 
  private:
   std::shared_ptr<FlatSpace> find(std::uint64_t space) const { return spaces_.find(space); }
   std::shared_ptr<FlatSpace> find_or_add(std::uint64_t space) {
-    return spaces_.find_or_add(space, [] { return std::make_shared<FlatSpace>(); });
+    return spaces_.find_or_add(space, [this] { return std::make_shared<FlatSpace>(most_bytes_); });
   }
 
+  const std::uint64_t most_bytes_;
   SpaceMap<FlatSpace> spaces_;
 };
 
 }  // namespace
 
-std::shared_ptr<VectorIndex> make_flat_index() { return std::make_shared<FlatIndex>(); }
+std::shared_ptr<VectorIndex> make_flat_index(std::uint64_t most_bytes) {
+  return std::make_shared<FlatIndex>(most_bytes);
+}
 
 }  // namespace fractal

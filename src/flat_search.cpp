@@ -11,6 +11,7 @@
 // than 2^-38 of the same and are covered too, as are two distances so near that their scores are equal.
 #include "flat_view.h"
 
+#include "best.h"
 #include "error.h"
 #include "kernels.h"
 #include "validate.h"
@@ -29,37 +30,6 @@ namespace fractal {
 namespace {
 
 constexpr float lowest = -std::numeric_limits<float>::infinity();
-
-// The k best so far: by score, then id.
-class Best {
- public:
-  explicit Best(std::size_t k) : k_(k) {}
-  bool full() const { return entries_.size() == k_; }
-  double worst() const { return entries_.front().score; }
-
-  void offer(MemoryId id, double score) {
-    const VectorHits::Entry entry{id, score};
-    if (full()) {
-      if (k_ == 0 || !before(entry, entries_.front())) return;
-      std::pop_heap(entries_.begin(), entries_.end(), before);
-      entries_.back() = entry;
-    } else {
-      entries_.push_back(entry);
-    }
-    std::push_heap(entries_.begin(), entries_.end(), before);
-  }
-  std::vector<VectorHits::Entry> take() {
-    std::sort_heap(entries_.begin(), entries_.end(), before);
-    return std::move(entries_);
-  }
-
- private:
-  static bool before(const VectorHits::Entry& a, const VectorHits::Entry& b) {
-    return a.score != b.score ? a.score > b.score : a.id < b.id;
-  }
-  std::size_t k_;
-  std::vector<VectorHits::Entry> entries_;  // a heap, the worst in front
-};
 
 // Which rows a query may return.
 class Gate {
@@ -350,14 +320,14 @@ class Scanner {
 
 }  // namespace
 
-Result<void> check_query(const FlatView& view, const VectorQuery& query) {
+Result<void> check_query(std::size_t dimension, Metric metric, const VectorQuery& query) {
   if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "vector search"));
-  if (query.vector.size() != view.dimension) {
+  if (query.vector.size() != dimension) {
     return make_error(Errc::invalid_argument, "vector search: the query has {} components, the space {}",
-                      query.vector.size(), view.dimension);
+                      query.vector.size(), dimension);
   }
   const double square = kernels::dot(query.vector.data(), query.vector.data(), query.vector.size());
-  if (!std::isfinite(square) || (view.metric == Metric::cosine && square == 0)) {
+  if (!std::isfinite(square) || (metric == Metric::cosine && square == 0)) {
     return make_error(Errc::invalid_argument, "vector search: the query is not finite, or zero where cosines count");
   }
   return {};
@@ -371,14 +341,14 @@ Result<void> check_moment(const FlatView& view, const VectorQuery& query) {
 
 Result<VectorHits> scan_view(const FlatView& view, const VectorQuery& query, std::size_t first_chunk) {
   if (view.rows == 0) return VectorHits{};
-  FRACTAL_TRY(check_query(view, query));
+  FRACTAL_TRY(check_query(view.dimension, view.metric, query));
   if (query.allowed != nullptr && query.allowed->empty()) return VectorHits{};
   return Scanner(view, query, Gate(view, query)).all(first_chunk);
 }
 
 Result<VectorHits> scan_slots(const FlatView& view, const VectorQuery& query, std::span<const Slot> slots) {
   if (view.rows == 0) return VectorHits{};
-  FRACTAL_TRY(check_query(view, query));
+  FRACTAL_TRY(check_query(view.dimension, view.metric, query));
   return Scanner(view, query, Gate()).these(slots);
 }
 

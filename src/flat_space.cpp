@@ -33,9 +33,13 @@ class FlatSpace::Tail {
   Tail(std::shared_ptr<const Chunks> chunks, std::size_t used, std::size_t rows, std::size_t dimension)
       : chunks_(std::move(chunks)), used_(used), rows_(rows), dimension_(dimension) {}
 
+  // Of memory that next() is going to take.
+  std::size_t bytes_of_next() const {
+    return is_full() ? ChunkLayout(VectorChunk::good_capacity(rows_, dimension_), dimension_).bytes : 0;
+  }
   // The place of one more row.
   Slot next() {
-    if (chunks_->empty() || used_ == chunks_->back()->capacity) {
+    if (is_full()) {
       if (!grown_) chunks_ = grown_ = std::make_shared<Chunks>(*chunks_);
       grown_->push_back(std::make_shared<VectorChunk>(VectorChunk::good_capacity(rows_, dimension_), dimension_));
       used_ = 0;
@@ -52,6 +56,8 @@ class FlatSpace::Tail {
   std::size_t bytes_added() const { return bytes_added_; }
 
  private:
+  bool is_full() const { return chunks_->empty() || used_ == chunks_->back()->capacity; }
+
   std::shared_ptr<const Chunks> chunks_;
   std::shared_ptr<Chunks> grown_;  // the same, once it is ours
   std::size_t used_;
@@ -60,7 +66,22 @@ class FlatSpace::Tail {
   std::size_t bytes_added_ = 0;
 };
 
-Result<void> FlatSpace::write(Tail& tail, const VectorChange& change, Metric metric, Slot& slot) {
+// Before many rows are read in vain.
+Result<void> FlatSpace::expect_room(const SpaceRecord& to) const {
+  const std::size_t more = to.vectors > slots_.size() ? to.vectors - slots_.size() : 0;
+  const std::size_t row = ChunkLayout(16, to.dimension).bytes / 16;
+  return check_room(refused_ ? most_bytes_ + 1 : bytes_of_all() + more * row);
+}
+
+Result<void> FlatSpace::check_room(std::size_t bytes) const {
+  if (most_bytes_ == 0 || bytes <= most_bytes_) return {};
+  return make_error(
+      Errc::unavailable,
+      "vector index: the vectors of a space take more than the {} bytes that Options::memory_budget leaves",
+      most_bytes_);
+}
+
+Result<void> FlatSpace::write(Tail& tail, const VectorChange& change, Metric metric, Slot& slot) const {
   if (change.vector.size() != tail.dimension()) {
     return make_error(Errc::corruption, "vector index: memory {} has {} components, its space {}", change.id,
                       change.vector.size(), tail.dimension());
@@ -69,6 +90,9 @@ Result<void> FlatSpace::write(Tail& tail, const VectorChange& change, Metric met
   if (!std::isfinite(square) || (metric == Metric::cosine && square == 0)) {
     return make_error(Errc::corruption,
                       "vector index: the vector of memory {} is not finite, or zero where cosines count", change.id);
+  }
+  if (const std::size_t more = tail.bytes_of_next(); more != 0) {
+    FRACTAL_TRY(check_room(bytes_of_all() + tail.bytes_added() + more));
   }
   slot = tail.next();
   tail.chunk(slot).write(row_of(slot), change.id, change.sequence, change.vector, square, metric);
@@ -107,13 +131,17 @@ Result<void> FlatSpace::catch_up(const SpaceRecord& to, const VectorIndex::Pull&
   const std::lock_guard writing(write_mutex_);
   if (view_.applied() >= to.sequence) return {};
   if (!fits(to)) reset();
+  if (most_bytes_ != 0) FRACTAL_TRY(expect_room(to));
   Staged staged = stage(to);
   Result<void> added;
   FRACTAL_TRY(pull(view_.applied(), [&](const VectorChange& change) {
     added = add(staged, change, to.metric);
     return added.has_value();
   }));
-  FRACTAL_TRY(std::move(added));
+  if (!added) {
+    refused_ = added.error().code == Errc::unavailable;
+    return added;
+  }
   publish(staged, to, staged.entries.size() != 0);
   compact();
   return {};
@@ -121,7 +149,12 @@ Result<void> FlatSpace::catch_up(const SpaceRecord& to, const VectorIndex::Pull&
 
 VectorIndex::Stats FlatSpace::stats() const {
   const std::shared_lock reading(view_mutex_);
-  return {slots_.size(), view_.rows - slots_.size(), sizeof(*this) + slots_.bytes() + bytes_, view_.applied()};
+  return {slots_.size(), view_.rows - slots_.size(), bytes_of_all(), view_.applied()};
+}
+
+std::size_t FlatSpace::bytes() const {
+  const std::shared_lock reading(view_mutex_);
+  return bytes_of_all();
 }
 
 FlatView FlatSpace::view() const {
@@ -170,7 +203,7 @@ AllowedRows FlatSpace::allowed_rows(const VectorQuery& query, bool some_excluded
   }
   rows.slots.resize(found);
   if (!rising) std::sort(rows.slots.begin(), rows.slots.end());
-  if (!view_.frozen || rows.slots.size() < view_.frozen_rows() / 256) return rows;
+  if (!view_.frozen || query.allowed.use_count() == 0 || rows.slots.size() < view_.frozen_rows() / 256) return rows;
   rows.bits.resize((view_.frozen_rows() + 63) / 64);
   const std::size_t capacity = view_.chunks->front()->capacity;  // of all chunks with frozen rows
   for (const Slot slot : rows.slots) {
@@ -215,6 +248,7 @@ Result<void> FlatSpace::add(Staged& staged, const VectorChange& change, Metric m
 void FlatSpace::publish(Staged& staged, const SpaceRecord& to, bool gap) {
   std::shared_ptr<const Chunks> old;  // let go of outside the lock
   const std::unique_lock publishing(view_mutex_);
+  refused_ = false;
   // The last thing that may fail.
   if (staged.entries.size() != 0) slots_.reserve(staged.ids.low, staged.ids.high, staged.entries.size());
   staged.entries.each([this](MemoryId id, const Staged::Entry& entry) {
@@ -396,6 +430,7 @@ void FlatSpace::replace(FlatView next, const Tail& tail, SlotTable& slots) {
   std::swap(view_, next);  // the old one goes outside the lock
   std::swap(slots_, slots);
   ++layout_;
+  refused_ = false;
   used_ = tail.used();
   bytes_ = bytes;
 }

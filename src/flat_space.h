@@ -39,11 +39,15 @@ struct Taken {
 // Any thread may call. Writers take turns; a reader works on its view.
 class FlatSpace {
  public:
+  // `most_bytes`: of rows in memory of its own; a change that needs more is refused as `unavailable`. 0: no limit.
+  explicit FlatSpace(std::uint64_t most_bytes = 0) : most_bytes_(most_bytes), allowed_(most_bytes) {}
+
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes);
   Result<void> catch_up(const SpaceRecord& to, const VectorIndex::Pull& pull);
   // `unavailable`: the rows are not those of this space, or of another shape; nothing has changed then.
   Result<void> adopt(const Adoption& adoption);
   VectorIndex::Stats stats() const;
+  std::size_t bytes() const;
 
   FlatView view() const;
   std::uint64_t applied() const;
@@ -57,15 +61,22 @@ class FlatSpace {
   class Adopting;
 
   bool fits(const SpaceRecord& to) const;
+  // With one of the locks held.
+  std::size_t bytes_of_all() const {
+    return sizeof(*this) + slots_.bytes() + bytes_ + (view_.frozen ? view_.frozen->bytes : 0);
+  }
   Staged stage(const SpaceRecord& to) const;
   Result<void> add(Staged& staged, const VectorChange& change, Metric metric) const;
   void publish(Staged& staged, const SpaceRecord& to, bool gap);
-  static Result<void> write(Tail& tail, const VectorChange& change, Metric metric, Slot& slot);
+  Result<void> write(Tail& tail, const VectorChange& change, Metric metric, Slot& slot) const;
+  Result<void> check_room(std::size_t bytes) const;
+  Result<void> expect_room(const SpaceRecord& to) const;
   void compact();
   void replace(FlatView next, const Tail& tail, SlotTable& slots);
   void reset();
   AllowedRows allowed_rows(const VectorQuery& query, bool some_excluded) const;
 
+  const std::uint64_t most_bytes_;
   std::mutex write_mutex_;
   mutable std::shared_mutex view_mutex_;
   // Changed with both locks held, so either is enough to read them.
@@ -74,6 +85,7 @@ class FlatSpace {
   std::uint64_t layout_ = 0;  // another number after each change to slots_
   std::size_t used_ = 0;      // rows in the last chunk
   std::size_t bytes_ = 0;     // of the chunks
+  bool refused_ = false;      // what came after the present rows did not find room
   mutable AllowedCache allowed_;
 };
 

@@ -30,6 +30,7 @@ using Chunks = std::vector<std::shared_ptr<VectorChunk>>;
 struct FrozenRows {
   virtual ~FrozenRows() = default;
   std::size_t rows = 0;
+  std::size_t bytes = 0;  // of memory that no file holds
 };
 
 struct FlatView {
@@ -67,7 +68,7 @@ template <class Visit> void each_row(const FlatView& view, Visit visit) {
 }
 
 // Of the right dimension, finite, not zero where cosines count; and in time.
-Result<void> check_query(const FlatView& view, const VectorQuery& query);
+Result<void> check_query(std::size_t dimension, Metric metric, const VectorQuery& query);
 // `unavailable` if the view cannot say what was alive at the query's moment.
 Result<void> check_moment(const FlatView& view, const VectorQuery& query);
 // The hits among all rows, or those from a chunk on.

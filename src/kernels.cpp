@@ -11,6 +11,27 @@
 
 #include <atomic>
 
+#ifndef FRACTAL_SRC_KERNELS_CPP_ONCE
+#define FRACTAL_SRC_KERNELS_CPP_ONCE
+namespace fractal::kernels {
+// Rows at chosen places: the processor does not see them coming, so each is asked for some rows ahead.
+struct ChosenRows {
+  static constexpr std::size_t ahead = 8;
+  const std::uint8_t* rows;
+  const std::uint32_t* slots;
+  std::size_t count, stride;
+
+  const std::uint8_t* operator()(std::size_t i) const {
+    if (i + ahead < count) {
+      const std::uint8_t* const coming = rows + slots[i + ahead] * stride;
+      for (std::size_t j = 0; j < stride; j += 64) __builtin_prefetch(coming + j);
+    }
+    return rows + slots[i] * stride;
+  }
+};
+}  // namespace fractal::kernels
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace fractal::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -80,8 +101,14 @@ HWY_INLINE std::int32_t dot_one(const std::int8_t* HWY_RESTRICT query, const std
 void dot_codes(const CodeQuery& query, const std::uint8_t* rows, const std::uint32_t* slots, std::size_t count,
                std::int32_t* out) {
   const std::size_t stride = query.stride;
-  const auto row = [&](std::size_t i) { return rows + (slots != nullptr ? slots[i] : i) * stride; };
-  for (std::size_t i = 0; i < count; ++i) out[i] = dot_one(query.codes, row(i), stride) - query.offset;
+  const auto each = [&](const auto& row) HWY_ATTR {
+    for (std::size_t i = 0; i < count; ++i) out[i] = dot_one(query.codes, row(i), stride) - query.offset;
+  };
+  if (slots != nullptr) {
+    each(ChosenRows{rows, slots, count, stride});
+  } else {
+    each([=](std::size_t i) { return rows + i * stride; });
+  }
 }
 
 void dot_codes_at(const CodeQuery& query, const std::uint8_t* const* rows, std::size_t count, std::int32_t* out) {
@@ -223,14 +250,11 @@ double squared_l2(const float* left, const float* right, std::size_t n) {
 void dot_codes(const CodeQuery& query, const std::uint8_t* rows, const std::uint32_t* slots, std::size_t count,
                std::int32_t* out) {
 #if HWY_ARCH_X86
-  const std::size_t stride = query.stride;
-  if (vnni() && slots != nullptr) {
-    return dot_codes_vnni(
-        query, [=](std::size_t i) { return rows + slots[i] * stride; }, count, out);
-  }
+  if (vnni() && slots != nullptr)
+    return dot_codes_vnni(query, ChosenRows{rows, slots, count, query.stride}, count, out);
   if (vnni()) {
     return dot_codes_vnni(
-        query, [=](std::size_t i) { return rows + i * stride; }, count, out);
+        query, [rows, stride = query.stride](std::size_t i) { return rows + i * stride; }, count, out);
   }
 #endif
   HWY_DYNAMIC_DISPATCH(dot_codes)(query, rows, slots, count, out);

@@ -95,14 +95,15 @@ void LinkGraph::erase_edge(Edges& edges, Node node, std::uint32_t link) {
   --slice.size;
 }
 
-void LinkGraph::add(const LinkRow& row, Ends ends, bool whole) {
+void LinkGraph::add(const LinkRow& row, Ends ends, bool is_whole) {
   const Node from = node(row.from), to = node(row.to);
   auto type = find_type(row.type);
   if (!type) {
     type = static_cast<std::uint32_t>(types_.size());
     types_.push_back(row.type);
   }
-  const Link link{row.strength, row.created_at.time_since_epoch().count(), from, to, *type, whole};
+  const Link link{row.strength, row.created_at.time_since_epoch().count(), from, to,
+                  *type,        is_whole && row.metadata == "{}"};
   auto number = static_cast<std::uint32_t>(links_.size());
   if (free_.empty()) {
     links_.push_back(link);
@@ -127,7 +128,7 @@ std::optional<std::uint32_t> LinkGraph::find_link(Node from, Node to, std::uint3
 
 void LinkGraph::put(const LinkRow& row) {
   erase(row.from, row.to, row.type);
-  add(row, Ends::both, row.metadata.empty() || row.metadata == "{}");
+  add(row, Ends::both, true);
 }
 
 void LinkGraph::erase(std::string_view from, std::string_view to, std::string_view type) {

@@ -43,7 +43,8 @@ class LinkGraph {
 
   // Of a link that is not there yet. Seen from one end alone it is in the edges of that end only.
   enum class Ends { both, from, to };
-  void add(const LinkRow& row, Ends ends, bool whole);
+  // `is_whole`: all of the row is filled in, not its ends, type and strength alone.
+  void add(const LinkRow& row, Ends ends, bool is_whole);
   // Takes the place of the link with these ends and this type, if there is one.
   void put(const LinkRow& row);
   void erase(std::string_view from, std::string_view to, std::string_view type);

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t rows_a_page = 1000;
 // To follow so many changes is always cheaper than to read the links anew.
 constexpr std::uint64_t few_changes = 1000;
+constexpr std::uint64_t bytes_a_link = 96;  // somewhat more than most graphs take
 }  // namespace
 
 Result<SpaceGraph::Lease> SpaceGraph::as_of(const std::shared_ptr<SpaceGraph>& space, const Look& look) {
@@ -21,7 +22,7 @@ Result<SpaceGraph::Lease> SpaceGraph::as_of(const std::shared_ptr<SpaceGraph>& s
   if (!reading) return lease;
   const std::uint64_t wanted = look.space().sequence;
   if (space->sequence_ != wanted) {
-    if (space->sequence_ > wanted || !space->is_worth_it(look)) return lease;
+    if (space->sequence_ > wanted || !space->is_worth_it(look.space())) return lease;
     reading.unlock();
     FRACTAL_TRY(space->bring_up(look));
     if (!reading.try_lock() || space->sequence_ != wanted) return lease;
@@ -32,10 +33,20 @@ Result<SpaceGraph::Lease> SpaceGraph::as_of(const std::shared_ptr<SpaceGraph>& s
   return lease;
 }
 
-bool SpaceGraph::is_worth_it(const Look& look) const {
-  const SpaceRecord& record = look.space();
-  if (sequence_ != 0 && record.sequence - sequence_ <= few_changes + record.links / 8) return true;
-  return read_.load(std::memory_order_relaxed) >= record.links;
+bool SpaceGraph::can_follow(const SpaceRecord& to) const {
+  return sequence_ != 0 && sequence_ >= to.horizon && to.sequence - sequence_ <= few_changes + to.links / 8;
+}
+
+bool SpaceGraph::is_worth_it(const SpaceRecord& to) const {
+  if (can_follow(to)) return true;
+  const bool has_room = most_bytes_ == 0 || to.links * bytes_a_link <= most_bytes_;
+  return has_room && read_.load(std::memory_order_relaxed) >= to.links;
+}
+
+std::uint64_t SpaceGraph::bytes_to_load(const Look& look) const {
+  const std::shared_lock reading(mutex_, std::try_to_lock);
+  if (!reading || sequence_ != 0 || !is_worth_it(look.space())) return 0;
+  return look.space().links * bytes_a_link;
 }
 
 Result<void> SpaceGraph::bring_up(const Look& look) {
@@ -43,13 +54,14 @@ Result<void> SpaceGraph::bring_up(const Look& look) {
   if (!changing) return {};
   const SpaceRecord& record = look.space();
   if (sequence_ >= record.sequence) return {};
-  const bool follows =
-      sequence_ != 0 && sequence_ >= record.horizon && record.sequence - sequence_ <= few_changes + record.links / 8;
+  const bool follows = can_follow(record);
   if (!follows) graph_ = {};
   const std::uint64_t before = std::exchange(sequence_, 0);
   auto done = follows ? follow(graph_, look, before) : load(graph_, look);
-  if (!done) {
+  const bool too_large = most_bytes_ != 0 && graph_.bytes() > most_bytes_;
+  if (!done || too_large) {
     graph_ = {};
+    read_.store(0, std::memory_order_relaxed);
     return done;
   }
   sequence_ = record.sequence;
@@ -61,7 +73,7 @@ Result<void> SpaceGraph::load(LinkGraph& graph, const Look& look) {
   LinkRow last;
   for (bool first = true;; first = false) {
     FRACTAL_TRY_INTO(const auto page, look.view().list_links(first ? nullptr : &last, rows_a_page));
-    for (const LinkRow& row : page) graph.add(row, LinkGraph::Ends::both, row.metadata == "{}");
+    for (const LinkRow& row : page) graph.add(row, LinkGraph::Ends::both, true);
     if (page.size() < rows_a_page) break;
     last = page.back();
   }

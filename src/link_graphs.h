@@ -18,6 +18,9 @@ class Look;
 // One space's graph; any thread.
 class SpaceGraph {
  public:
+  // `most_bytes`: with more it is not kept. 0: no limit.
+  explicit SpaceGraph(std::uint64_t most_bytes) : most_bytes_(most_bytes) {}
+
   // The graph of just the look's moment, kept as it is while the lease lives. Null: the storage must be asked.
   class Lease {
    public:
@@ -32,6 +35,8 @@ class SpaceGraph {
   };
   static Result<Lease> as_of(const std::shared_ptr<SpaceGraph>& space, const Look& look);
 
+  // What as_of() is about to take, roughly; 0: nothing new.
+  std::uint64_t bytes_to_load(const Look& look) const;
   // Links that a walk read from the storage.
   void count_read(std::uint64_t links) { read_.fetch_add(links, std::memory_order_relaxed); }
   struct Size {
@@ -43,8 +48,10 @@ class SpaceGraph {
   Result<void> bring_up(const Look& look);
   static Result<void> load(LinkGraph& graph, const Look& look);
   static Result<void> follow(LinkGraph& graph, const Look& look, std::uint64_t after);
-  bool is_worth_it(const Look& look) const;
+  bool can_follow(const SpaceRecord& to) const;  // from where it is, for less than reading all anew
+  bool is_worth_it(const SpaceRecord& to) const;
 
+  const std::uint64_t most_bytes_;
   mutable std::shared_mutex mutex_;
   LinkGraph graph_;
   std::uint64_t sequence_ = 0;  // of the graph; 0: it is not loaded

@@ -11,9 +11,15 @@ namespace fractal {
 Result<LinksAt> LinksAt::make(const Database& database, const Look& look, const std::string& type) {
   LinksAt links(look, type);
   if (look.space().links > 0) {
+    const std::uint64_t most = database.memory_shares().views;
+    const auto use_memory = [&](std::uint64_t bytes) {
+      database.use_memory(look.space().number, MemoryUse::View::links, bytes);
+    };
     links.space_ =
-        database.link_graphs().find_or_add(look.space().number, [] { return std::make_shared<SpaceGraph>(); });
+        database.link_graphs().find_or_add(look.space().number, [&] { return std::make_shared<SpaceGraph>(most); });
+    if (const auto bytes = links.space_->bytes_to_load(look); bytes != 0) use_memory(bytes);
     FRACTAL_TRY_INTO(links.lease_, SpaceGraph::as_of(links.space_, look));
+    if (links.lease_.get() != nullptr) use_memory(links.lease_.get()->bytes());
   }
   if (links.lease_.get() == nullptr) {
     links.own_ = std::make_unique<LinkGraph>();

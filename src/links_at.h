@@ -39,7 +39,6 @@ class LinksAt {
 
   // Stronger first; the rest makes the choice independent of the order of links.
   bool is_better(std::uint32_t left, std::uint32_t right) const;
-  const std::string& type_of(std::uint32_t link) const { return graph().type(graph().link(link).type); }
 
  private:
   LinksAt(const Look& look, const std::string& type) : look_(look), type_(type), hides_(!look.expired_ids().empty()) {}

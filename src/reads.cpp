@@ -208,6 +208,7 @@ Result<Stats> Reads::stats() const {
               .dimension = space.dimension,
               .sequence = space.sequence,
               .file_bytes = database_->storage().bytes(),
+              .memory_bytes = database_->memory_bytes(),
               .index_vectors = index.vectors + index.dead,
               .index_bytes = index.bytes,
               .index_applied = index.applied,

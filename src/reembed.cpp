@@ -88,7 +88,7 @@ class Move {
       if (added) database_.embedders().remove(*to_);
       return switched.error();
     }
-    database_.index().drop(number_);
+    database_.drop_vectors(number_);
     database_.embedders().prefer(to_);
     return report_;
   }

@@ -163,9 +163,10 @@ Result<void> build_index(const Database& database, const Space& space, const Mai
   {
     FRACTAL_TRY_INTO(const Look look, database.look(space, nullptr, options.control));
     number = look.space().number;
-    const bool large = look.space().vectors >= database.options().index.graph_from;
+    const bool large = database.is_large(look.space());
     if (!large && !options.purge) return {};
-    if (large) FRACTAL_TRY(database.catch_up(look));
+    if (large) FRACTAL_TRY(database.catch_up_if_room(look));
+    FRACTAL_TRY(check_control(options.control, "maintain"));
   }
   return database.index().build(number, options.purge, options.control);
 }
@@ -185,8 +186,7 @@ Result<std::uint64_t> FractalMemory::erase_space() const {
     return transaction.set_setting(vector_index_setting(number), "");
   }));
   database_->read_log().take(space_);
-  database_->link_graphs().drop(number);
-  database_->index().erase(number);
+  database_->erase_views(number);
   return memories;
 }
 
@@ -220,12 +220,13 @@ Result<VerifyReport> FractalMemory::verify(const Control& control) const {
     FRACTAL_TRY_INTO(const Look look, database_->look(space, nullptr, control));
     FRACTAL_TRY(SpaceCheck(*database_, look, control, report).run());
     const bool was_loaded = database_->index().applied(look.space().number) != 0;
-    FRACTAL_TRY(database_->catch_up(look));
+    FRACTAL_TRY(database_->catch_up_if_room(look));
+    FRACTAL_TRY(check_control(control, "verify"));
     FRACTAL_TRY_INTO(const auto problems, database_->index().verify(look.space(), Database::pull_from(look), control));
     for (const std::string& problem : problems) {
       report.problems.push_back(fmt::format("space {}/{}: vector index: {}", space.tenant, space.name, problem));
     }
-    if (!was_loaded) database_->index().drop(look.space().number);
+    if (!was_loaded) database_->drop_vectors(look.space().number);
   }
   return report;
 }
@@ -242,8 +243,7 @@ Result<RepairReport> FractalMemory::repair(const Control& control) const {
       FRACTAL_TRY_INTO(memories, database_->rebuild_keywords(transaction, space, control));
       return transaction.set_setting(vector_index_setting(number), "");
     }));
-    database_->link_graphs().drop(number);
-    database_->index().erase(number);
+    database_->erase_views(number);
     report.repaired.push_back(
         fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name, memories));
   }

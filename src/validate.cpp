@@ -103,6 +103,8 @@ struct EntrySize {
 
 }  // namespace
 
+std::size_t bytes_of(const Batch::Entry& entry) { return std::visit(EntrySize{}, entry); }
+
 Result<void> check_text(std::string_view text, std::string_view what, std::size_t limit) {
   if (text.size() > limit) {
     return make_error(Errc::invalid_argument, "{} has {} bytes, more than {}", what, text.size(), limit);
@@ -136,8 +138,6 @@ Result<void> check_vector(std::span<const float> vector, std::string_view what) 
   return {};
 }
 
-Result<void> check_link_type(std::string_view type) {
-  if (type.empty()) return make_error(Errc::invalid_argument, "link type is empty");
 Result<void> check_walk(std::size_t hops, std::string_view type) {
   if (hops == 0 || hops > limits::hops) {
     return make_error(Errc::invalid_argument, "hops {} is not in 1..{}", hops, limits::hops);
@@ -145,6 +145,8 @@ Result<void> check_walk(std::size_t hops, std::string_view type) {
   return type.empty() ? Result<void>() : check_link_type(type);
 }
 
+Result<void> check_link_type(std::string_view type) {
+  if (type.empty()) return make_error(Errc::invalid_argument, "link type is empty");
   return check_text(type, "link type", limits::link_type);
 }
 
@@ -161,7 +163,7 @@ Result<void> check_batch(const Batch& batch) {
     if (auto checked = check_entry(entry); !checked) {
       return batch.size() == 1 ? checked.error() : within(checked.error(), "entry {}", i);
     }
-    bytes += std::visit(EntrySize{}, entry);
+    bytes += bytes_of(entry);
   }
   if (bytes > limits::batch_bytes) {
     return make_error(Errc::invalid_argument, "batch has {} bytes, more than {}", bytes, limits::batch_bytes);
@@ -169,8 +171,6 @@ Result<void> check_batch(const Batch& batch) {
   return {};
 }
 
-Result<void> check_query(const Query& query, const SearchOptions& options) {
-  const auto within_unit = [](double value) { return value >= 0 && value <= 1; };
 Result<void> check_activation(std::span<const Coordinate> seeds, const ActivateOptions& options) {
   if (!(options.decay >= 0 && options.decay < 1)) {
     return make_error(Errc::invalid_argument, "activate: decay {} is not in 0..1 (1 excluded)", options.decay);
@@ -183,6 +183,8 @@ Result<void> check_activation(std::span<const Coordinate> seeds, const ActivateO
   return {};
 }
 
+Result<void> check_query(const Query& query, const SearchOptions& options) {
+  const auto within_unit = [](double value) { return value >= 0 && value <= 1; };
   if (options.top_k > limits::top_k || options.offset > limits::top_k - options.top_k) {
     return make_error(Errc::invalid_argument, "top_k {} + offset {} is more than {}", options.top_k, options.offset,
                       limits::top_k);
@@ -193,13 +195,13 @@ Result<void> check_activation(std::span<const Coordinate> seeds, const ActivateO
   if (!within_unit(options.diversity)) {
     return make_error(Errc::invalid_argument, "diversity {} is not in 0..1", options.diversity);
   }
-  if (!(options.recall >= 0.5 && options.recall <= 0.999)) {
-    return make_error(Errc::invalid_argument, "recall {} is not in 0.5..0.999", options.recall);
   const Association& association = options.association;
   if (!(association.weight >= 0 && association.weight < 1)) {
     return make_error(Errc::invalid_argument, "association weight {} is not in 0..1 (1 excluded)", association.weight);
   }
   FRACTAL_TRY(check_activation(association.seeds, association.spread));
+  if (!(options.recall >= 0.5 && options.recall <= 0.999)) {
+    return make_error(Errc::invalid_argument, "recall {} is not in 0.5..0.999", options.recall);
   }
   FRACTAL_TRY(check_text(query.text, "query text", limits::query_text));
   if (!query.vector.empty()) FRACTAL_TRY(check_vector(query.vector, "query vector"));
@@ -260,6 +262,14 @@ Result<void> check_options(const Options& options) {
     FRACTAL_TRY(check_text(options.path, "path", 4096));
   }
   if (options.embedder) FRACTAL_TRY(check_embedder(*options.embedder));
+  if (options.disk_budget != 0 && options.disk_budget < limits::least_disk_budget) {
+    return make_error(Errc::invalid_argument, "disk_budget {} is less than {}", options.disk_budget,
+                      limits::least_disk_budget);
+  }
+  if (options.memory_budget != 0 && options.memory_budget < limits::least_memory_budget) {
+    return make_error(Errc::invalid_argument, "memory_budget {} is less than {}", options.memory_budget,
+                      limits::least_memory_budget);
+  }
   if (options.indexed_fields.size() > limits::indexed_fields) {
     return make_error(Errc::invalid_argument, "indexed_fields has {} paths, more than {}",
                       options.indexed_fields.size(), limits::indexed_fields);

@@ -20,6 +20,8 @@ Result<void> check_walk(std::size_t hops, std::string_view type);
 Result<void> check_activation(std::span<const Coordinate> seeds, const ActivateOptions& options);
 Result<void> check_entry(const Batch::Entry& entry);
 Result<void> check_batch(const Batch& batch);
+// What limits::batch_bytes counts.
+std::size_t bytes_of(const Batch::Entry& entry);
 Result<void> check_query(const Query& query, const SearchOptions& options);
 // A path that create_index() takes: into the payload, not a built-in field.
 Result<void> check_index_path(std::string_view path);

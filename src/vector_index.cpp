@@ -2,7 +2,9 @@
 // restored or half-written file is never taken for the truth.
 #include "src/vector_index.h"
 
+#include "src/disk_budget.h"
 #include "src/error.h"
+#include "src/memory_use.h"
 
 #ifdef FRACTAL_HNSW
 #include "backends/hnsw/hnsw_index.h"
@@ -19,7 +21,7 @@ namespace {
 
 // A file counts only by its hash in the database's row: that tells files of one database from another's, and
 // open() has nothing to write.
-constexpr const char* any_database = "-";
+constexpr std::string_view any_database = "-";
 
 Result<void> set(Storage& storage, std::string_view name, std::string_view value) {
   WriteStep step;
@@ -36,21 +38,23 @@ Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options,
                                                        const std::shared_ptr<Storage>& storage) {
   if (options.vector_index) return options.vector_index;
   IndexOptions index = options.index;
-  hnsw::Home home;
+  hnsw::Home home{.database = std::string(any_database)};
   if (has_file(options) && index.files) {
     home.folder = options.path + "-index";
-    home.database = any_database;
     home.published = [storage](std::uint64_t space) { return storage->setting(vector_index_setting(space)); };
     home.publish = [storage](std::uint64_t space, const std::string& text) {
       return set(*storage, vector_index_setting(space), text);
     };
+    home.check_disk = [storage, budget = options.disk_budget](std::uint64_t index_bytes, std::uint64_t more) {
+      return check_disk(budget, storage->bytes() + index_bytes, more);
+    };
   }
   if (storage->read_only()) index.background = false;
-  return hnsw::make_index(index, std::move(home));
+  return hnsw::make_index(index, std::move(home), MemoryShares(options.memory_budget).views);
 }
 #else
 Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options, const std::shared_ptr<Storage>&) {
-  return options.vector_index ? options.vector_index : make_flat_index();
+  return options.vector_index ? options.vector_index : make_flat_index(MemoryShares(options.memory_budget).views);
 }
 #endif
 

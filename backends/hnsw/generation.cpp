@@ -88,14 +88,22 @@ Result<void> GenerationFolder::keep_only(std::uint64_t space, std::span<const Pu
   return done;
 }
 
-std::uint64_t GenerationFolder::bytes(std::uint64_t space) const {
+template <class Counts> std::uint64_t GenerationFolder::bytes_of(const Counts& counts) const {
   const auto names = list_folder(folder_);
   std::uint64_t sum = 0;
   if (!names) return sum;
   for (const std::string& name : *names) {
-    if (is_of_space(name, space)) sum += file_bytes(path(name));
+    if (counts(name)) sum += file_bytes(path(name));
   }
   return sum;
+}
+
+std::uint64_t GenerationFolder::bytes(std::uint64_t space) const {
+  return bytes_of([space](const std::string& name) { return is_of_space(name, space); });
+}
+
+std::uint64_t GenerationFolder::bytes() const {
+  return bytes_of([](const std::string&) { return true; });
 }
 
 }  // namespace fractal::hnsw

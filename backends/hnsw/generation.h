@@ -52,6 +52,7 @@ struct Generation {
   Codes codes = Codes::int8;  // of walks; what the calibration holds for
   std::vector<std::shared_ptr<VectorChunk>> blocks{};
   std::size_t block_bytes = 0;
+  std::size_t own_bytes = 0;          // of memory that no file holds, of the blocks
   std::vector<std::uint32_t> dead{};  // rows that are not alive as of the sequence, rising
   std::shared_ptr<const Graph> graph{};
   Calibration calibration{};
@@ -97,9 +98,11 @@ class GenerationFolder {
   // Removes this space's files but those named, and what a crash has left of them.
   Result<void> keep_only(std::uint64_t space, std::span<const Published> kept);
   std::uint64_t bytes(std::uint64_t space) const;
+  std::uint64_t bytes() const;  // of all spaces
 
  private:
   std::string path(std::string_view name) const;
+  template <class Counts> std::uint64_t bytes_of(const Counts& counts) const;
   std::string folder_;
   std::string database_;
   bool map_;

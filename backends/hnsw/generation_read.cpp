@@ -146,6 +146,7 @@ Result<std::shared_ptr<const Generation>> GenerationFolder::read(std::uint64_t s
   generation->dimension = known.shape.dimension;
   generation->metric = known.shape.metric;
   generation->block_bytes = known.shape.block_bytes();
+  if (!map_) generation->own_bytes = loaded.blocks->size() + loaded.graph->size();
   generation->dead = known.dead;
   generation->codes = known.codes;
   generation->calibration = Calibration(known.calibration);

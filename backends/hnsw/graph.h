@@ -85,8 +85,8 @@ class Graph {
     // (`unavailable`).
     std::function<bool(std::size_t done)> keep_on{};
   };
-  // `rows` are int8 codes. One thread always builds the same graph; extending gives the same as building anew. A builder takes about
-  // 20 + 8 * m bytes a row, `rows` not counted, and as much again for the image.
+  // `rows` are int8 codes. One thread always builds the same graph; extending gives the same as building anew. A
+  // builder takes about 20 + 8 * m bytes a row, `rows` not counted, and as much again for the image.
   static Result<std::shared_ptr<const Graph>> build(const CodeRows& rows, const Build& build);
 
   // Over an image made by build(), of so many rows, at an address that is a multiple of 64; `owner` keeps it

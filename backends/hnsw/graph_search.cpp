@@ -2,6 +2,7 @@
 // nearest are among them may differ from a scan; and when a walk does not find enough, the rows are scanned.
 #include "backends/hnsw/graph_search.h"
 
+#include "src/best.h"
 #include "src/error.h"
 
 #include <algorithm>
@@ -26,10 +27,6 @@ constexpr double filtered_share = 0.6;
 constexpr std::size_t most_ef = 2048;
 
 const char* name_of(Codes codes) { return codes == Codes::float32 ? "float32" : codes == Codes::bit ? "bit" : "int8"; }
-
-bool before(const VectorHits::Entry& a, const VectorHits::Entry& b) {
-  return a.score != b.score ? a.score > b.score : a.id < b.id;
-}
 
 class GraphSearch {
  public:
@@ -143,7 +140,8 @@ class GraphSearch {
 
   VectorHits merge(std::vector<VectorHits::Entry> entries, VectorHits behind, std::size_t matched, double ef) const {
     std::vector<VectorHits::Entry> both(entries.size() + behind.entries.size());
-    std::merge(entries.begin(), entries.end(), behind.entries.begin(), behind.entries.end(), both.begin(), before);
+    std::merge(entries.begin(), entries.end(), behind.entries.begin(), behind.entries.end(), both.begin(),
+               Best::before);
     if (both.size() > query_.k) both.resize(query_.k);
     return {.entries = std::move(both),
             .matched = matched,
@@ -173,6 +171,7 @@ class GraphSearch {
 FrozenGraph::FrozenGraph(std::shared_ptr<const Generation> of)
     : generation(std::move(of)), codes(*generation, generation->codes) {
   rows = generation->rows;
+  bytes = generation->own_bytes + codes.bytes();
 }
 
 FlatView view_of(const std::shared_ptr<const Generation>& generation) {

@@ -23,8 +23,9 @@ constexpr std::string_view name = "vector index";
 
 class HnswIndex final : public VectorIndex {
  public:
-  HnswIndex(const IndexOptions& options, Home home)
-      : setting_{options, std::move(home), nullptr}, builder_([this](std::uint64_t space) { build_behind(space); }) {
+  HnswIndex(const IndexOptions& options, Home home, std::uint64_t most_bytes)
+      : setting_{options, std::move(home), nullptr, most_bytes},
+        builder_([this](std::uint64_t space) { build_behind(space); }) {
     if (options.files && !setting_.home.folder.empty()) {
       setting_.folder = std::make_unique<GenerationFolder>(setting_.home.folder, setting_.home.database, options.map);
     }
@@ -82,11 +83,20 @@ class HnswIndex final : public VectorIndex {
     const auto found = find(space);
     return found ? found->stats() : Stats{};
   }
+  std::uint64_t file_bytes() override { return setting_.folder ? setting_.folder->bytes() : 0; }
+  std::uint64_t bytes(std::uint64_t space) override {
+    const auto found = find(space);
+    return found ? found->bytes() : 0;
+  }
 
   Result<void> build(std::uint64_t space, bool anew, const Control& control) override {
     return guarded(name, [&]() -> Result<void> {
       const auto found = find(space);
       if (!found || found->is_small()) return anew ? forget_files(space) : Result<void>();
+      if (auto room = found->check_room(anew); !room) {
+        found->note(room.error().message);
+        return anew ? forget_files(space) : Result<void>();
+      }
       Result<void> ok;
       const auto keep_on = [&](std::uint64_t done, std::uint64_t total) {
         ok = check_control(control, "maintain");
@@ -156,8 +166,8 @@ class HnswIndex final : public VectorIndex {
 
 }  // namespace
 
-std::shared_ptr<VectorIndex> make_index(const IndexOptions& options, Home home) {
-  return std::make_shared<HnswIndex>(options, std::move(home));
+std::shared_ptr<VectorIndex> make_index(const IndexOptions& options, Home home, std::uint64_t most_bytes) {
+  return std::make_shared<HnswIndex>(options, std::move(home), most_bytes);
 }
 
 }  // namespace fractal::hnsw

@@ -19,9 +19,12 @@ struct Home {
   std::function<Result<std::optional<std::string>>(std::uint64_t space)> published{};
   // Durable when it returns. An empty text removes the row.
   std::function<Result<void>(std::uint64_t space, const std::string& text)> publish{};
+  // `io` if the database's files, which have these and so many bytes more, would have too many then. Null: never.
+  std::function<Result<void>(std::uint64_t index_bytes, std::uint64_t more)> check_disk{};
 };
 
-std::shared_ptr<VectorIndex> make_index(const IndexOptions& options, Home home);
+// `most_bytes`: of memory for one space, 0: no limit. A graph is made earlier then, and none that would take more.
+std::shared_ptr<VectorIndex> make_index(const IndexOptions& options, Home home, std::uint64_t most_bytes = 0);
 
 }  // namespace fractal::hnsw
 

@@ -21,12 +21,16 @@ constexpr double due_dead = 0.2;
 constexpr std::size_t remembered_questions = 64;
 constexpr std::uint32_t questions_per_remembered = 16;
 
+std::size_t bytes_of_row(const FlatView& view) { return ChunkLayout(16, view.dimension).bytes / 16; }
+// The rows that no generation has.
+std::size_t bytes_of_added(const FlatView& view) { return (view.rows - view.frozen_rows()) * bytes_of_row(view); }
+
 }  // namespace
 
 std::string Generations::to_string() const {
   std::string text;
   if (newest) text = newest->to_string();
-  if (older) text += "\n" + older->to_string();
+  if (older) text.append(1, '\n').append(older->to_string());
   return text;
 }
 
@@ -77,12 +81,12 @@ Result<VectorHits> HnswSpace::search(const VectorQuery& query) {
   const FlatView& view = taken.view;
   FRACTAL_TRY(check_moment(view, query));
   if (view.rows == 0) return VectorHits{};
-  FRACTAL_TRY(check_query(view, query));
+  FRACTAL_TRY(check_query(view.dimension, view.metric, query));
   if (query.as_of >= view.changed && query.k == 0) {
     if (taken.allowed) return VectorHits{.matched = taken.allowed->slots.size()};
     if (query.allowed == nullptr) return VectorHits{.matched = view.living - taken.excluded};
   }
-  const bool graph = view.frozen && !query.exact;
+  const bool graph = view.frozen && !query.exact && view.living >= setting_.options.graph_from;
   if (graph && (taken.allowed || query.allowed == nullptr)) {
     remember(query.vector);
     return search_graph(taken, query);
@@ -117,13 +121,7 @@ std::string HnswSpace::problem() const {
 
 VectorIndex::Stats HnswSpace::stats() const {
   VectorIndex::Stats stats = flat_.stats();
-  const FlatView view = flat_.view();
-  if (view.frozen) {
-    const auto& frozen = static_cast<const FrozenGraph&>(*view.frozen);
-    stats.graph_vectors = frozen.rows;
-    stats.bytes += frozen.codes.bytes();
-    if (!setting_.folder) stats.bytes += frozen.generation->block_bytes * frozen.generation->blocks.size();
-  }
+  stats.graph_vectors = flat_.view().frozen_rows();
   if (setting_.folder) stats.file_bytes = setting_.folder->bytes(number_);
   const auto total = static_cast<double>(total_.load());
   if (total > 0) stats.building = std::min(1.0, std::max(1e-3, static_cast<double>(done_.load()) / total));
@@ -135,14 +133,19 @@ void HnswSpace::retire() {
   const std::lock_guard building(build_mutex_);
 }
 
-bool HnswSpace::is_small() const { return flat_.view().living < setting_.options.graph_from; }
+bool HnswSpace::is_small() const { return !is_crowded() && flat_.view().living < setting_.options.graph_from; }
+
+bool HnswSpace::is_crowded() const {
+  if (setting_.most_bytes == 0 || !setting_.folder || !setting_.options.map) return false;
+  return bytes_of_added(flat_.view()) > setting_.most_bytes / 4;
+}
 
 bool HnswSpace::is_due() const {
   const FlatView view = flat_.view();
-  if (view.living < setting_.options.graph_from) return false;
+  if (is_small()) return false;
   const std::uint64_t failed = failed_at_.load();
   if (failed != 0 && view.rows < failed + failed / 10) return false;
-  if (!view.frozen) return true;
+  if (!view.frozen || is_crowded()) return view.rows > view.frozen_rows();
   const auto frozen = static_cast<double>(view.frozen_rows());
   const auto behind = static_cast<double>(view.rows - view.frozen_rows());
   return behind >= due_growth * frozen || static_cast<double>(view.rows - view.living) > due_dead * frozen;
@@ -187,6 +190,23 @@ Result<void> HnswSpace::take_newer() {
   return {};
 }
 
+// For a build: the rows that no file has are copied, and the graph is there twice at its end (see Graph::build).
+Result<void> HnswSpace::check_room(bool anew) const {
+  const FlatView view = flat_.view();
+  const std::uint64_t graph = view.rows * (20 + 8 * std::size_t{setting_.options.m});
+  const std::uint64_t memory = flat_.bytes() + bytes_of_added(view) + 2 * graph;
+  if (setting_.most_bytes != 0 && memory > setting_.most_bytes) {
+    return make_error(Errc::unavailable,
+                      "vector index: to build the graph of {} vectors takes {} bytes, more than the {} that "
+                      "Options::memory_budget leaves",
+                      view.rows, memory, setting_.most_bytes);
+  }
+  if (!setting_.folder || !setting_.home.check_disk) return {};
+  const std::uint64_t rows = anew ? view.rows * bytes_of_row(view) : bytes_of_added(view);
+  auto room = setting_.home.check_disk(setting_.folder->bytes(), rows + graph + (1u << 20));
+  return room ? room : within(room.error(), "vector index: the graph of {} vectors", view.rows);
+}
+
 Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_on) {
   std::shared_ptr<void> writing;
   if (setting_.folder) {
@@ -195,6 +215,7 @@ Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_
     if (!writing) return {};  // what the other process makes is taken when it is there
   }
   const FlatView view = flat_.view();
+  FRACTAL_TRY(check_room(anew));
   FRACTAL_TRY_INTO(LaidOut laid_out, lay_out(view, number_, anew));
   Generation& generation = *laid_out.generation;
   generation.number = kept_.newest ? kept_.newest->number + 1 : 1;

@@ -22,6 +22,7 @@ struct Setting {
   IndexOptions options{};
   Home home{};
   std::unique_ptr<GenerationFolder> folder{};  // null: nothing is kept
+  std::uint64_t most_bytes = 0;                // of memory for one space; 0: no limit
 };
 
 // The generations on disk: the newest, and the one before it for those who still read it.
@@ -34,7 +35,8 @@ struct Generations {
 
 class HnswSpace {
  public:
-  HnswSpace(const Setting& setting, std::uint64_t number) : setting_(setting), number_(number) {}
+  HnswSpace(const Setting& setting, std::uint64_t number)
+      : setting_(setting), number_(number), flat_(setting.most_bytes) {}
 
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes);
   Result<void> catch_up(const SpaceRecord& to, const VectorIndex::Pull& pull);
@@ -43,6 +45,7 @@ class HnswSpace {
                                           const Control& control) const;
   VectorIndex::Stats stats() const;
   std::uint64_t applied() const { return flat_.applied(); }
+  std::uint64_t bytes() const { return flat_.bytes(); }
   std::string problem() const;
   void note(std::string problem);
   // No file of it is written any more, not even by a build under way.
@@ -50,13 +53,16 @@ class HnswSpace {
 
   // A graph is wanted and there is none, or it has fallen behind.
   bool is_due() const;
-  bool is_small() const;  // too small for a graph
+  bool is_small() const;  // too small for a graph, and not crowded
+  // What a build needs of memory and disk is within the budgets; else says what is missing.
+  Result<void> check_room(bool anew) const;
   // Makes a generation of what has been applied, and publishes it. `anew`: without any dead row. Waits for
   // another build of this space. `keep_on` is called often, with the vectors done and those in all; false stops.
   using KeepOn = std::function<bool(std::uint64_t done, std::uint64_t total)>;
   Result<void> build(bool anew, std::size_t threads, const KeepOn& keep_on);
 
  private:
+  bool is_crowded() const;  // much of its share of memory is taken: rows had better go to a file
   bool wants_other_codes() const;
   Result<void> load(const SpaceRecord& to);
   Result<void> take_newer();

@@ -60,6 +60,7 @@ Result<LaidOut> lay_out(const FlatView& view, std::uint64_t space, bool anew) {
   const auto generation = std::make_shared<Generation>();
   *generation = {.space = space, .sequence = as_of, .rows = rows, .dimension = view.dimension, .metric = view.metric};
   generation->block_bytes = blocks.block_bytes;
+  generation->own_bytes = blocks.block_bytes * blocks.blocks.size();
   const std::size_t capacity = blocks.blocks.front()->capacity;
   std::size_t seen = 0, next = blocks.filled;
   each_row(view, [&](const VectorChunk& chunk, std::size_t row) {

@@ -82,6 +82,7 @@ void WalkCodes::take_float32(const Generation& generation) {
 }
 
 void WalkCodes::take_bits(const Generation& generation) {
+  take_int8(generation);  // for scales and squares
   const VectorChunk& front = *generation.blocks.front();
   rows_.kind = Codes::bit;
   // No row but those longer than a line of the cache lies in two of them.
@@ -95,10 +96,8 @@ void WalkCodes::take_bits(const Generation& generation) {
   auto* bits =
       static_cast<std::uint64_t*>(std::align(kernels::code_block, generation.rows * rows_.stride, begin, room));
   rows_.first = reinterpret_cast<const std::uint8_t*>(bits);
-  each_row(generation, [&](const VectorChunk& chunk, std::size_t row) {
-    const float units = signs_of(chunk.codes + row * chunk.stride, chunk.stride, bits);
-    scales_.push_back(chunk.scales[row] * units);
-    if (generation.metric == Metric::l2) squares_.push_back(chunk.norms[row] * chunk.norms[row]);
+  each_row(generation, [&, scale = scales_.data()](const VectorChunk& chunk, std::size_t row) mutable {
+    *scale++ *= signs_of(chunk.codes + row * chunk.stride, chunk.stride, bits);
     bits += words;
   });
 }
@@ -108,7 +107,10 @@ std::size_t WalkCodes::bytes() const {
 }
 
 // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): of codes_ only the stride is filled, and read
-QueryCodes::QueryCodes(Codes kind, Metric metric, std::span<const float> vector) : vector_(vector) {
+QueryCodes::QueryCodes(Codes kind, Metric metric, std::span<const float> vector) {
+  const std::size_t stride = code_stride(vector.size());
+  walk_.vector = vector.data();
+  walk_.codes = {codes_.data(), stride, 0};
   const double square = kernels::dot(vector.data(), vector.data(), vector.size());
   if (kind == Codes::float32) {
     usable_ = fits_float(square);
@@ -118,16 +120,8 @@ QueryCodes::QueryCodes(Codes kind, Metric metric, std::span<const float> vector)
   const double factor = metric == Metric::l2 ? 1 : 1 / length;
   usable_ = length > 0 && length <= longest_coded(metric);
   if (!usable_) return;
-  scale_ = encode(vector, factor, length * factor, codes_.data()).scale;
-  for (std::size_t j = 0; j < code_stride(vector.size()); ++j) sum_ += codes_[j];
-}
-
-WalkQuery QueryCodes::walk() const {
-  WalkQuery walk;
-  walk.codes = {codes_.data(), code_stride(vector_.size()), 128 * sum_};
-  walk.scale = scale_;
-  walk.vector = vector_.data();
-  return walk;
+  walk_.scale = encode(vector, factor, length * factor, codes_.data()).scale;
+  for (std::size_t j = 0; j < stride; ++j) walk_.codes.offset += 128 * codes_[j];
 }
 
 }  // namespace fractal::hnsw

@@ -41,13 +41,11 @@ class QueryCodes {
 
   bool usable() const { return usable_; }  // else rows must be compared in another way
   // To be completed by how far to walk. The vector must outlive it.
-  WalkQuery walk() const;
+  const WalkQuery& walk() const { return walk_; }
 
  private:
   alignas(kernels::code_block) std::array<std::int8_t, limits::dimension> codes_;
-  std::span<const float> vector_;
-  std::int32_t sum_ = 0;
-  float scale_ = 1;
+  WalkQuery walk_{};
   bool usable_ = false;
 };
 

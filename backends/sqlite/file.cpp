@@ -6,9 +6,11 @@
 #include "backends/sqlite/postings.h"
 #include "backends/sqlite/schema.h"
 #include "src/error.h"
+#include "src/memory_use.h"
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -17,8 +19,8 @@ namespace fractal::sqlite_backend {
 namespace {
 
 constexpr std::size_t most_idle_readers = 8;
-constexpr int writer_cache_kib = 16 * 1024;
-constexpr int reader_cache_kib = 4 * 1024;
+// Of the writer, and of each reader: the rows of some 70,000 memories without payload or vector.
+constexpr std::uint64_t good_cache_kib = 16 * 1024;
 constexpr off_t smallest_database = 512;  // one page of the smallest size
 constexpr std::int64_t log_bytes_kept = 64 << 20;
 
@@ -86,9 +88,14 @@ Result<Identity> probe(const std::string& path, std::chrono::milliseconds busy_t
   return identity;
 }
 
-Result<void> configure_reader(Connection& connection) {
+// `share`: of the memory budget, in bytes; 0: there is none.
+std::uint64_t cache_kib(std::uint64_t share) {
+  return share != 0 ? std::min(good_cache_kib, share / 1024) : good_cache_kib;
+}
+
+Result<void> configure_reader(Connection& connection, std::uint64_t cache_kib) {
   const std::string settings =
-      fmt::format("PRAGMA query_only = 1; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{}", reader_cache_kib);
+      fmt::format("PRAGMA query_only = 1; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{}", cache_kib);
   FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
   return register_postings(connection);
 }
@@ -123,7 +130,7 @@ Result<void> enter_wal(Connection& connection, std::chrono::milliseconds patienc
 Result<void> configure_writer(Connection& connection, const Options& options) {
   const std::string settings = fmt::format(
       "PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = {}; PRAGMA cell_size_check = ON",
-      writer_cache_kib, log_bytes_kept);
+      cache_kib(MemoryShares(options.memory_budget).writer_pages), log_bytes_kept);
   FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
   FRACTAL_TRY(enter_wal(connection, options.busy_timeout));
   const std::string sync = fmt::format("PRAGMA synchronous = {}", synchronous(options.durability));
@@ -208,11 +215,18 @@ Result<std::shared_ptr<File>> File::open(const Options& options) {
   if (found.exists && (!found.empty || options.read_only)) FRACTAL_TRY(probe(path, options.busy_timeout));
   if (options.read_only) {
     FRACTAL_TRY_INTO(const Access access, choose_read_access(path, options.busy_timeout));
-    return std::shared_ptr<File>(new File(path, access, options.busy_timeout, nullptr));
+    return std::shared_ptr<File>(new File(options, path, access, nullptr));
   }
   FRACTAL_TRY_INTO(auto writer, open_writer(path, options, found.exists));
-  return std::shared_ptr<File>(new File(path, Access::read, options.busy_timeout, std::move(writer)));
+  return std::shared_ptr<File>(new File(options, path, Access::read, std::move(writer)));
 }
+
+File::File(const Options& options, std::string path, Access read_access, std::unique_ptr<Connection> writer)
+    : path_(std::move(path)),
+      read_access_(read_access),
+      busy_timeout_(options.busy_timeout),
+      reader_cache_kib_(cache_kib(MemoryShares(options.memory_budget).reader_pages)),
+      writer_(std::move(writer)) {}
 
 Result<Lease> File::reader() {
   {
@@ -224,7 +238,7 @@ Result<Lease> File::reader() {
     }
   }
   FRACTAL_TRY_INTO(auto connection, Connection::open(path_, read_access_, busy_timeout_));
-  FRACTAL_TRY(configure_reader(*connection));
+  FRACTAL_TRY(configure_reader(*connection, reader_cache_kib_));
   return Lease(shared_from_this(), std::move(connection));
 }
 

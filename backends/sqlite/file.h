@@ -59,13 +59,13 @@ class File : public std::enable_shared_from_this<File> {
 
  private:
   friend class Lease;
-  File(std::string path, Access read_access, std::chrono::milliseconds busy_timeout, std::unique_ptr<Connection> writer)
-      : path_(std::move(path)), read_access_(read_access), busy_timeout_(busy_timeout), writer_(std::move(writer)) {}
+  File(const Options& options, std::string path, Access read_access, std::unique_ptr<Connection> writer);
   void give_back(std::unique_ptr<Connection> connection) noexcept;
 
   std::string path_;
   Access read_access_;
   std::chrono::milliseconds busy_timeout_;
+  std::uint64_t reader_cache_kib_;
   std::mutex writer_mutex_;
   std::unique_ptr<Connection> writer_;  // closed after the readers: the last to close tidies the log away
   std::mutex idle_mutex_;

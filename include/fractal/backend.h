@@ -340,7 +340,8 @@ class FRACTAL_API VectorIndex {
   // unless it has applied exactly `from`; idempotent.
   virtual Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) = 0;
   // Catches up to to.sequence with one pull, if it is behind. It cannot answer afterwards for moments
-  // between its old and its new state.
+  // between its old and its new state. `unavailable` if it has no room for what it would hold then: its state is the
+  // old one, and the core compares the rows that changed since.
   virtual Result<void> catch_up(const SpaceRecord& to, const Pull& pull) = 0;
   // `unavailable` if it cannot answer as of that moment: then the core scans the rows.
   virtual Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) = 0;
@@ -348,8 +349,11 @@ class FRACTAL_API VectorIndex {
   virtual void drop(std::uint64_t space) = 0;
   virtual Stats stats(std::uint64_t space) = 0;
   virtual std::uint64_t applied(std::uint64_t space) { return stats(space).applied; }
+  // Of memory for a space; asked after every search.
+  virtual std::uint64_t bytes(std::uint64_t space) { return stats(space).bytes; }
 
   // For an index with parts that take long to make, or files; the others have nothing to do.
+  virtual std::uint64_t file_bytes() { return 0; }  // of all spaces
   // Makes those parts for what has been applied, on the caller's thread and helpers; `anew`: nothing of dead
   // vectors stays, in files neither. Progress in vectors.
   virtual Result<void> build(std::uint64_t, bool /*anew*/, const Control&) { return {}; }
@@ -363,7 +367,8 @@ class FRACTAL_API VectorIndex {
 };
 
 // The exact one: int8 codes scanned, everything that may be among the best compared in float32.
-FRACTAL_API std::shared_ptr<VectorIndex> make_flat_index();
+// `most_bytes`: of memory for one space, 0: no limit.
+FRACTAL_API std::shared_ptr<VectorIndex> make_flat_index(std::uint64_t most_bytes = 0);
 
 }  // namespace fractal
 

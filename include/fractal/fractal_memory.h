@@ -112,6 +112,17 @@ struct Options {
   Metric metric = Metric::cosine;
   AuditOptions audit{};
   IndexOptions index{};
+  // Bytes that this database may take in this process for all that stays there between calls: vectors and links of its
+  // spaces, what filters left, SQLite's page caches (":memory:": the rows come on top). 0: no limit; else 4 MiB or more.
+  // Spaces used longest ago are forgotten first, and read again when they are needed. What has no room by itself is read
+  // from the rows at each search: exact answers, slower. A graph is made early, and none that would take more to make:
+  // health() tells.
+  std::uint64_t memory_budget = 0;
+  // Bytes that the files of the database may take: itself, its log, the index's. 0: no limit; else 4 MiB or more. What
+  // might pass it is refused as `io` before it begins: a batch that stores, updates or links counts with three times its
+  // bytes, and 64 KiB an entry or, if that is less, the size of the file again (what the log may take). Batches that only
+  // remove go through. A graph that has no room is not written: health() tells.
+  std::uint64_t disk_budget = 0;
   // changes() can tell removals this many sequence numbers back.
   std::uint64_t change_history = 100'000;
   // The one clock: times of writes and expiry. Null: the system's. Must be thread-safe.
@@ -147,17 +158,6 @@ enum class Fusion {
   rrf,  // reciprocal rank fusion, k = 60 (Cormack, Clarke, Buettcher, SIGIR 2009)
 };
 
-struct SearchOptions {
-  std::size_t top_k = 10;  // hits wanted; exactly min(top_k, matched - offset) come back
-  std::size_t offset = 0;  // hits to skip; pages never skip or repeat a hit while nothing is written
-  Filter filter{};
-  Coordinate within{};  // only this coordinate and its subtree; empty: everywhere
-  // What the query has: both -> hybrid. A text gets a vector where the space has an embedder.
-  SearchMode mode = SearchMode::automatic;
-  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.8
-  Fusion fusion = Fusion::convex;
-  // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
-  // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
 enum class Direction { outgoing, incoming, both };
 
 struct ActivateOptions {
@@ -180,7 +180,19 @@ struct Association {
   ActivateOptions spread{};         // its control counts beside the search's
 };
 
+struct SearchOptions {
+  std::size_t top_k = 10;  // hits wanted; exactly min(top_k, matched - offset) come back
+  std::size_t offset = 0;  // hits to skip; pages never skip or repeat a hit while nothing is written
+  Filter filter{};
+  Coordinate within{};  // only this coordinate and its subtree; empty: everywhere
+  // What the query has: both -> hybrid. A text gets a vector where the space has an embedder.
+  SearchMode mode = SearchMode::automatic;
+  std::optional<double> alpha{};  // hybrid: weight of the vector side, 0 to 1; else the embedder's, or 0.8
+  Fusion fusion = Fusion::convex;
+  // Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the best 256:
+  // 0 orders by score alone, up to 1 by difference alone. Each hit keeps its score.
   double diversity = 0;
+  Association association{};
   // Wanted share of the true nearest among the hits by vector, on average, where a graph is searched:
   // 0.5 to 0.999. What it needs is measured on the space's own vectors whenever its graph is made.
   double recall = 0.98;
@@ -192,7 +204,6 @@ struct Association {
 };
 
 // Where a score comes from. The parts' contributions add up to Hit::score.
-  Association association{};
 struct ScorePart {
   std::string name{};  // "vector", "keyword", "rrf vector", "rrf keyword", "term <word>" in keyword mode; "association"
   double value = 0;    // cosine; share of the query's words, or BM25 in keyword mode; rank; a / (the largest a)
@@ -333,6 +344,7 @@ struct Stats {
   std::size_t dimension = 0;        // 0: no vector yet
   std::uint64_t sequence = 0;       // the last change
   std::uint64_t file_bytes = 0;     // of the whole database, with its log
+  std::uint64_t memory_bytes = 0;   // for vectors and links of all spaces, in this process
   std::uint64_t index_vectors = 0;  // in the vector index of this process, with dead ones
   std::uint64_t index_bytes = 0;
   std::uint64_t index_applied = 0;    // the sequence that the index has seen

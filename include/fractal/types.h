@@ -23,22 +23,24 @@ namespace fractal {
 
 // Beyond these a call fails with invalid_argument, names the limit, and writes nothing.
 namespace limits {
-inline constexpr std::size_t coordinate_text = 512;     // characters of Coordinate::to_string()
-inline constexpr std::size_t space_name = 255;          // bytes of tenant and of name
-inline constexpr std::size_t link_type = 100;           // bytes
-inline constexpr std::size_t payload = 16u << 20;       // bytes
-inline constexpr std::size_t metadata = 1u << 20;       // bytes, of a memory or a link
-inline constexpr std::size_t json_depth = 512;          // nested objects and arrays
-inline constexpr std::size_t dimension = 16'384;        // components of an embedding
-inline constexpr std::size_t batch_entries = 100'000;   // entries of one Batch
-inline constexpr std::size_t batch_bytes = 256u << 20;  // payloads, metadata and vectors of one Batch
-inline constexpr std::size_t top_k = 100'000;           // top_k + offset of a search, limit + offset of a walk
-inline constexpr std::size_t page = 100'000;            // memories in one page of a list
-inline constexpr std::size_t hops = 64;                 // of a walk
-inline constexpr std::size_t query_text = 1u << 20;     // bytes
-inline constexpr std::size_t query_terms = 32;          // distinct words of a keyword query; the rest is not used
-inline constexpr std::size_t text_fields = 32;          // Options::text_fields, with at most 4 different weights
-inline constexpr std::size_t indexed_fields = 64;       // per database
+inline constexpr std::size_t coordinate_text = 512;           // characters of Coordinate::to_string()
+inline constexpr std::size_t space_name = 255;                // bytes of tenant and of name
+inline constexpr std::size_t link_type = 100;                 // bytes
+inline constexpr std::size_t payload = 16u << 20;             // bytes
+inline constexpr std::size_t metadata = 1u << 20;             // bytes, of a memory or a link
+inline constexpr std::size_t json_depth = 512;                // nested objects and arrays
+inline constexpr std::size_t dimension = 16'384;              // components of an embedding
+inline constexpr std::size_t batch_entries = 100'000;         // entries of one Batch
+inline constexpr std::size_t batch_bytes = 256u << 20;        // payloads, metadata and vectors of one Batch
+inline constexpr std::size_t top_k = 100'000;                 // top_k + offset of a search, limit + offset of a walk
+inline constexpr std::size_t page = 100'000;                  // memories in one page of a list
+inline constexpr std::size_t hops = 64;                       // of a walk
+inline constexpr std::size_t query_text = 1u << 20;           // bytes
+inline constexpr std::size_t query_terms = 32;                // distinct words of a keyword query; the rest is not used
+inline constexpr std::size_t text_fields = 32;                // Options::text_fields, with at most 4 different weights
+inline constexpr std::size_t indexed_fields = 64;             // per database
+inline constexpr std::size_t least_memory_budget = 4u << 20;  // bytes
+inline constexpr std::size_t least_disk_budget = 4u << 20;
 }  // namespace limits
 
 // A closed world inside a database: nothing read, written or computed crosses its border, not even
