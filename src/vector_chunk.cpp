@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <type_traits>
 #include <utility>
@@ -28,6 +29,7 @@ std::size_t row_bytes(std::size_t dimension) {
 }
 
 constexpr std::size_t most_bytes = 8u << 20;
+constexpr std::size_t alignment = 64;
 
 }  // namespace
 
@@ -77,9 +79,12 @@ ChunkLayout::ChunkLayout(std::size_t rows, std::size_t dimension) : bytes(0) {
 
 VectorChunk::VectorChunk(std::size_t rows, std::size_t components)
     : capacity(rows), dimension(components), stride(code_stride(components)) {
-  bytes_ = ChunkLayout(rows, components).bytes;
-  block_.reset(static_cast<std::byte*>(::operator new (bytes_, std::align_val_t{64})));
-  place(block_.get());
+  // Aligned by hand: glibc before 2.38 does not give freed memory to aligned requests of the same size.
+  std::size_t room = ChunkLayout(rows, components).bytes + alignment - 1;
+  bytes_ = room;
+  block_ = std::make_unique_for_overwrite<std::byte[]>(room);
+  void* image = block_.get();
+  place(static_cast<std::byte*>(std::align(alignment, room - alignment + 1, image, room)));
 }
 
 VectorChunk::VectorChunk(std::size_t rows, std::size_t components, std::size_t used, const std::byte* image,

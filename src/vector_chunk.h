@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <span>
 
 namespace fractal {
@@ -82,13 +81,10 @@ class VectorChunk {
   float* errors = nullptr;
 
  private:
-  struct Free {
-    void operator()(std::byte* block) const { ::operator delete (block, std::align_val_t{64}); }
-  };
   void place(std::byte* image);
 
   std::size_t bytes_ = 0;
-  std::unique_ptr<std::byte, Free> block_;  // null: the image is another's
+  std::unique_ptr<std::byte[]> block_;  // null: the image is another's
   std::shared_ptr<const void> owner_;
   std::unique_ptr<std::atomic<std::uint64_t>[]> deaths_of_rows_;
   std::atomic<std::uint64_t> youngest_{0};
