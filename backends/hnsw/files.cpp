@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -87,10 +86,6 @@ Result<File> File::open_to_write(const std::string& path) { return open(path, O_
 Result<File> File::create(const std::string& path, unsigned permissions) {
   return open(path, O_RDWR | O_NONBLOCK | O_CREAT | O_TRUNC, permissions, Call::create);
 }
-Result<File> File::open_or_create(const std::string& path, unsigned permissions) {
-  return open(path, O_RDWR | O_NONBLOCK | O_CREAT, permissions, Call::create);
-}
-
 File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
@@ -135,14 +130,6 @@ Result<void> File::truncate(std::uint64_t size) {
 
 Result<void> File::sync() {
   return done(attempt(Call::sync, path_, [&] { return ::fsync(descriptor_); }), path_, "sync");
-}
-
-Result<bool> File::try_lock() {
-  while (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return false;
-    if (errno != EINTR) return failed(path_, "lock", errno);
-  }
-  return true;
 }
 
 Result<void> make_folder(const std::string& path, unsigned permissions) {

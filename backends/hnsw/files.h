@@ -37,8 +37,6 @@ class File {
   static Result<File> open_to_write(const std::string& path);
   // Empty, whether there was one or not.
   static Result<File> create(const std::string& path, unsigned permissions);
-  // Makes it, but leaves what is in it.
-  static Result<File> open_or_create(const std::string& path, unsigned permissions);
 
   File(File&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
   File& operator=(File&&) = delete;
@@ -53,9 +51,6 @@ class File {
   Result<void> truncate(std::uint64_t size);
   // What was written is on the disk, and so is the file's size.
   Result<void> sync();
-  // True: no other open of this file has the lock, in this process or another. Until this object goes, or the
-  // process (and those it has forked meanwhile) ends, however it ends.
-  Result<bool> try_lock();
 
  private:
   friend class Region;

@@ -5,11 +5,13 @@
 #include "backends/hnsw/files.h"
 #include "backends/hnsw/generation_image.h"
 #include "src/error.h"
+#include "src/lock_file.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <utility>
 
 namespace fractal::hnsw {
@@ -68,10 +70,10 @@ std::string GenerationFolder::path(std::string_view name) const { return fmt::fo
 
 Result<std::shared_ptr<void>> GenerationFolder::lock() {
   FRACTAL_TRY(make_folder(folder_, folder_permissions(permissions_)));
-  FRACTAL_TRY_INTO(File file, File::open_or_create(path(lock_name), permissions_));
-  FRACTAL_TRY_INTO(const bool ours, file.try_lock());
+  FRACTAL_TRY_INTO(LockFile file, LockFile::open(path(lock_name), permissions_));
+  FRACTAL_TRY_INTO(const bool ours, file.lock(std::chrono::milliseconds(0)));
   if (!ours) return std::shared_ptr<void>();
-  return std::shared_ptr<void>(std::make_shared<File>(std::move(file)));
+  return std::shared_ptr<void>(std::make_shared<LockFile>(std::move(file)));
 }
 
 Result<void> GenerationFolder::keep_only(std::uint64_t space, std::span<const Published> kept) {

@@ -24,9 +24,12 @@ constexpr std::uint64_t good_cache_kib = 16 * 1024;
 constexpr off_t smallest_database = 512;  // one page of the smallest size
 constexpr std::int64_t log_bytes_kept = 64 << 20;
 
+constexpr std::chrono::milliseconds patience_at_close{50};
+
 struct Found {
   bool exists = false;
   bool empty = true;
+  unsigned permissions = 0644;
 };
 
 Result<Found> look(const std::string& path) {
@@ -41,7 +44,7 @@ Result<Found> look(const std::string& path) {
   if (status.st_size > 0 && status.st_size < smallest_database) {
     return make_error(Errc::corruption, "{}: open: not a FractalMemory file ({} bytes)", path, status.st_size);
   }
-  return Found{true, status.st_size == 0};
+  return Found{true, status.st_size == 0, status.st_mode & 0777U};
 }
 
 bool has_log(const std::string& path) {
@@ -188,6 +191,14 @@ Result<Access> choose_read_access(const std::string& path, std::chrono::millisec
   return Access::immutable;
 }
 
+Result<void> lock_others(LockFile& file, const std::string& path, std::string_view operation,
+                         std::chrono::milliseconds patience) {
+  FRACTAL_TRY_INTO(const bool ours, file.lock(patience));
+  if (ours) return {};
+  return make_error(Errc::unavailable, "{}: {}: another process has been writing for longer than the busy timeout",
+                    path, operation);
+}
+
 Result<void> check_library() {
   if (sqlite3_threadsafe() != 0) return {};
   return make_error(Errc::unsupported, "sqlite: this SQLite was built without threads");
@@ -215,18 +226,38 @@ Result<std::shared_ptr<File>> File::open(const Options& options) {
   if (found.exists && (!found.empty || options.read_only)) FRACTAL_TRY(probe(path, options.busy_timeout));
   if (options.read_only) {
     FRACTAL_TRY_INTO(const Access access, choose_read_access(path, options.busy_timeout));
-    return std::shared_ptr<File>(new File(options, path, access, nullptr));
+    return std::shared_ptr<File>(new File(options, access, nullptr, std::nullopt));
   }
-  FRACTAL_TRY_INTO(auto writer, open_writer(path, options, found.exists));
-  return std::shared_ptr<File>(new File(options, path, Access::read, std::move(writer)));
+  auto others = LockFile::open(path + "-lock", found.permissions);
+  if (!others) return cannot_write({}, others.error().message);
+  FRACTAL_TRY(lock_others(*others, path, "open", options.busy_timeout));
+  auto writer = open_writer(path, options, found.exists);
+  if (!writer) {
+    others->remove();
+    return std::move(writer).error();
+  }
+  others->unlock();
+  return std::shared_ptr<File>(new File(options, Access::read, std::move(*writer), std::move(*others)));
 }
 
-File::File(const Options& options, std::string path, Access read_access, std::unique_ptr<Connection> writer)
-    : path_(std::move(path)),
+File::File(const Options& options, Access read_access, std::unique_ptr<Connection> writer,
+           std::optional<LockFile> others)
+    : path_(options.path),
       read_access_(read_access),
       busy_timeout_(options.busy_timeout),
       reader_cache_kib_(cache_kib(MemoryShares(options.memory_budget).reader_pages)),
+      others_(std::move(others)),
       writer_(std::move(writer)) {}
+
+// The last connection of all moves the log into the file: also a write, and nobody waits long for it.
+File::~File() {
+  idle_.clear();
+  if (!writer_) return;
+  const auto ours = others_->lock(patience_at_close);
+  if (!ours || !*ours) writer_->move_log_at_close(false);
+  writer_.reset();
+  if (ours && *ours) others_->remove();
+}
 
 Result<Lease> File::reader() {
   {
@@ -255,7 +286,9 @@ void File::give_back(std::unique_ptr<Connection> connection) noexcept {
 
 Result<File::Turn> File::writer(std::string_view operation) {
   if (!writer_) return make_error(Errc::unsupported, "{}: {}: opened read-only", path_, operation);
-  return Turn(writer_mutex_, *writer_);
+  std::unique_lock lock(writer_mutex_);
+  FRACTAL_TRY(lock_others(*others_, path_, operation, busy_timeout_));
+  return Turn(std::move(lock), *this);
 }
 
 }  // namespace fractal::sqlite_backend

@@ -5,9 +5,11 @@
 #include <fractal/backend.h>
 
 #include "backends/sqlite/connection.h"
+#include "src/lock_file.h"
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,24 +44,32 @@ class File : public std::enable_shared_from_this<File> {
 
   Result<Lease> reader();
 
-  // The writer, for one at a time.
+  // The writer, for one at a time over all processes.
   class Turn {
    public:
-    Connection& operator*() const noexcept { return connection_; }
-    Connection* operator->() const noexcept { return &connection_; }
+    Turn(Turn&& other) noexcept : lock_(std::move(other.lock_)), file_(other.file_) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+      if (lock_) file_.others_->unlock();
+    }
+    Connection& operator*() const noexcept { return *file_.writer_; }
+    Connection* operator->() const noexcept { return file_.writer_.get(); }
 
    private:
     friend class File;
-    Turn(std::mutex& mutex, Connection& connection) : lock_(mutex), connection_(connection) {}
+    Turn(std::unique_lock<std::mutex> lock, File& file) : lock_(std::move(lock)), file_(file) {}
     std::unique_lock<std::mutex> lock_;
-    Connection& connection_;
+    File& file_;
   };
-  // unsupported: opened read-only.
+  // unsupported: opened read-only. unavailable: another process writes for longer than Options::busy_timeout.
   Result<Turn> writer(std::string_view operation);
+  ~File();
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
 
  private:
   friend class Lease;
-  File(const Options& options, std::string path, Access read_access, std::unique_ptr<Connection> writer);
+  File(const Options& options, Access read_access, std::unique_ptr<Connection> writer, std::optional<LockFile> others);
   void give_back(std::unique_ptr<Connection> connection) noexcept;
 
   std::string path_;
@@ -67,6 +77,7 @@ class File : public std::enable_shared_from_this<File> {
   std::chrono::milliseconds busy_timeout_;
   std::uint64_t reader_cache_kib_;
   std::mutex writer_mutex_;
+  std::optional<LockFile> others_;      // locked by the process whose turn to write it is; none: opened read-only
   std::unique_ptr<Connection> writer_;  // closed after the readers: the last to close tidies the log away
   std::mutex idle_mutex_;
   std::vector<std::unique_ptr<Connection>> idle_;
