@@ -14,6 +14,8 @@
 #include <fractal/format.h>
 #include <fractal/fractal_memory.h>
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -241,6 +243,7 @@ int main(int count, char** arguments) {
   }
   if (options.count("--codes") != 0) open(path, codes).maintain().value();  // a graph made with others takes these
   std::printf("vectors in this process           %6.1f MB private\n", anonymous_megabytes());
+  ::malloc_trim(0);  // else what comes takes the place of what went
   const double before = anonymous_megabytes();
   FractalMemory memory = open(":memory:", codes);
   const double opening = seconds([&] {

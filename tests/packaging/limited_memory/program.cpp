@@ -23,7 +23,7 @@ using fractal::FractalMemory;
 
 constexpr std::uint64_t budget = 32u << 20;
 // Beside the budget: the stack of the thread that builds, and what calls, SQLite and the allocator work with.
-constexpr std::uint64_t working = 40u << 20;
+constexpr std::uint64_t working = 16u << 20;
 constexpr std::size_t dimension = 384, rows_of_batch = 500;
 
 std::vector<float> vector_of(std::uint64_t row) {
