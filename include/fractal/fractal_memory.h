@@ -85,6 +85,8 @@ struct IndexOptions {
   bool map = true;  // false: files are read, not mapped: a failing disk is an error then, not a SIGBUS
 };
 
+// On a small device these matter: memory_budget, disk_budget, durability, audit.writes, and index.codes, .background and
+// .files. docs/guide.md says what each saves.
 struct Options {
   // A file, created if need be, or ":memory:". Ignored when `storage` is set.
   std::string path = ":memory:";
