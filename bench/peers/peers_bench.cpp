@@ -2,7 +2,7 @@
 // many settings, without a filter and with one.
 //   peers_bench [--data FOLDER] [--rows N] [--rounds N] [--db FILE] [--write FOLDER]
 // --data as graph_walk_bench has it. --db: the database is kept there, and taken from there. --write: rows, questions,
-// the filtered number and the true answers go there, for engines that are not linked here (python_peers.py).
+// the filtered number and the true answers go there, for engines that are not linked here (measure.py).
 // A line for each setting: engine, filter in rows of 1,000, setting, recall@10, queries a second; one thread, ids and
 // scores. table.py makes a table of them.
 #include "bench/arguments.h"

@@ -1,4 +1,4 @@
-"""The lines of peers_bench and python_peers.py as a table: queries a second at recall .98 and .99.
+"""The lines of peers_bench as a table: queries a second at recall .98 and .99.
 
 table.py FILE...
 

@@ -1,0 +1,181 @@
+// What measure.py measures of other engines, of this library: the same phases, corpus and lines of JSON.
+//   ours PHASE CORPUS FOLDER
+#include "bench/timing.h"
+
+#include <fractal/format.h>
+#include <fractal/fractal_memory.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using fractal::Filter;
+using fractal::FractalMemory;
+using fractal::bench::median;
+using fractal::bench::seconds;
+
+constexpr std::size_t k = 10, dimension = 384, most_questions = 300, rows_of_batch = 1000, rounds = 3;
+constexpr std::size_t first_new = 150'000;
+constexpr std::array<unsigned, 6> shares{1000, 500, 200, 100, 10, 1};
+constexpr std::array<double, 7> recalls{0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
+constexpr double enough = 0.9975;
+
+template <class Number> std::vector<Number> numbers_of(const std::string& file) {
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  if (!in) {
+    std::fprintf(stderr, "cannot read %s\n", file.c_str());
+    std::exit(1);
+  }
+  std::vector<Number> numbers(static_cast<std::size_t>(in.tellg()) / sizeof(Number));
+  in.seekg(0).read(reinterpret_cast<char*>(numbers.data()),
+                   static_cast<std::streamsize>(numbers.size() * sizeof(Number)));
+  return numbers;
+}
+
+struct Corpus {
+  std::string folder;
+  std::vector<float> questions = numbers_of<float>(folder + "/questions.f32");
+
+  std::size_t count() const { return std::min(most_questions, questions.size() / dimension); }
+  std::span<const float> question(std::size_t i) const { return {questions.data() + i * dimension, dimension}; }
+};
+
+FractalMemory open(const std::string& folder) {
+  fractal::Options options{.path = folder + "/memory.db", .indexed_fields = {"u"}};
+  options.embedder = nullptr;
+  options.index.background = false;
+  return FractalMemory::open(options).value();
+}
+
+fractal::Memory row(std::size_t id, std::span<const float> vector, unsigned u) {
+  return {.coordinate = {static_cast<double>(id)},
+          .payload = fmt::format(R"({{"u":{},"text":"memory number {}"}})", u, id),
+          .embedding = {vector.begin(), vector.end()}};
+}
+
+double private_mb() {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("RssAnon:")) return std::stod(line.substr(8)) / 1024;
+  }
+  return 0;
+}
+
+void print(const std::string& phase, const std::string& fields) {
+  fmt::print(R"({{"engine": "FractalMemory", "version": "{}", "phase": "{}", {}}})"
+             "\n",
+             fractal::version(), phase, fields);
+}
+
+void build(const Corpus& corpus, const std::string& folder) {
+  const auto rows = numbers_of<float>(corpus.folder + "/rows.f32");
+  const auto u = numbers_of<std::int32_t>(corpus.folder + "/u.i32");
+  const auto memory = open(folder);
+  const double bulk = seconds([&] {
+    for (std::size_t begin = 0; begin < u.size(); begin += rows_of_batch) {
+      fractal::Batch batch;
+      for (std::size_t i = begin; i < std::min(begin + rows_of_batch, u.size()); ++i) {
+        batch.store(row(i, {rows.data() + i * dimension, dimension}, static_cast<unsigned>(u[i])));
+      }
+      memory.apply(batch).value();
+    }
+  });
+  const double finish = seconds([&] { memory.maintain().value(); });
+  print("build", fmt::format(R"("bulk_s": {}, "finish_s": {}, "rows": {})", bulk, finish, u.size()));
+}
+
+void insert(const std::string& phase, const Corpus& corpus, const std::string& folder, std::size_t count) {
+  const auto memory = open(folder);
+  std::vector<double> inserts, deletes;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto one = row(first_new + i, corpus.question(i % corpus.count()), static_cast<unsigned>(i % 1000));
+    inserts.push_back(seconds([&] { memory.store(one).value(); }));
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    deletes.push_back(seconds([&] { memory.remove({static_cast<double>(first_new + i)}).value(); }));
+  }
+  print(phase, fmt::format(R"("insert_ms": {}, "durable": true, "delete_ms": {}, "inserts": {})",
+                           1e3 * median(std::move(inserts)), 1e3 * median(std::move(deletes)), count));
+}
+
+double recall_of(const fractal::SearchResult& found, const std::uint32_t* truth) {
+  std::size_t wanted = 0, right = 0;
+  for (std::size_t i = 0; i < k; ++i) {
+    if (truth[i] == ~0U) continue;
+    ++wanted;
+    for (const auto& hit : found.hits) right += hit.memory.coordinate[0] == truth[i] ? 1 : 0;
+  }
+  return static_cast<double>(right) / static_cast<double>(wanted);
+}
+
+std::string curve(const FractalMemory& memory, const Corpus& corpus, unsigned share) {
+  const auto truth = numbers_of<std::uint32_t>(fmt::format("{}/truth_{}.i32", corpus.folder, share));
+  std::string points;
+  for (const double wanted : recalls) {
+    fractal::SearchOptions options{.recall = wanted, .payloads = false};
+    if (share < 1000) options.filter = Filter::lt("u", static_cast<std::int64_t>(share));
+    double recall = 0;
+    for (std::size_t q = 0; q < corpus.count(); ++q) {
+      recall += recall_of(memory.search(corpus.question(q), options).value(), &truth[q * k]);
+    }
+    recall /= static_cast<double>(corpus.count());
+    std::vector<double> times;
+    for (std::size_t round = 0; round < rounds; ++round) {
+      times.push_back(seconds([&] {
+        for (std::size_t q = 0; q < corpus.count(); ++q) (void)memory.search(corpus.question(q), options).value();
+      }));
+    }
+    points += fmt::format(R"({}{{"setting": "recall {}", "recall": {}, "qps": {}}})", points.empty() ? "" : ", ",
+                          wanted, recall, static_cast<double>(corpus.count()) / median(std::move(times)));
+    if (recall >= enough) break;
+  }
+  return points;
+}
+
+void query(const Corpus& corpus, const std::string& folder) {
+  const double before = private_mb();
+  std::vector<FractalMemory> memory;
+  const double opening = seconds([&] {
+    memory.push_back(open(folder));
+    (void)memory[0].search(corpus.question(0)).value();
+  });
+  for (std::size_t q = 0; q < corpus.count(); ++q) (void)memory[0].search(corpus.question(q)).value();
+  const double taken = private_mb() - before;
+  std::string curves;
+  for (const unsigned share : shares) {
+    curves += fmt::format(R"({}"{}": [{}])", curves.empty() ? "" : ", ", share, curve(memory[0], corpus, share));
+  }
+  print("query", fmt::format(R"("open_ms": {}, "private_mb": {}, "curves": {{{}}})", 1e3 * opening, taken, curves));
+}
+
+void binding(const Corpus& corpus, const std::string& folder) {
+  const auto memory = open(folder);
+  memory.store(row(0, corpus.question(0), 0)).value();
+  std::vector<double> times;
+  for (int i = 0; i < 500; ++i) times.push_back(seconds([&] { (void)memory.search(corpus.question(1)).value(); }));
+  print("binding", fmt::format(R"("call_us": {})", 1e6 * median(std::move(times))));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 4) {
+    std::fprintf(stderr, "usage: ours build|insert|syncs|query|binding CORPUS FOLDER\n");
+    return 2;
+  }
+  const std::string phase = arguments[1], folder = arguments[3];
+  const Corpus corpus{arguments[2]};
+  if (phase == "build") build(corpus, folder);
+  if (phase == "insert") insert(phase, corpus, folder, 200);
+  if (phase == "syncs") insert(phase, corpus, folder, 20);
+  if (phase == "query") query(corpus, folder);
+  if (phase == "binding") binding(corpus, folder);
+}
