@@ -12,6 +12,9 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 namespace fractal::hnsw {
@@ -63,17 +66,66 @@ Result<Published> Published::parse(std::string_view text) {
   return found;
 }
 
-GenerationFolder::GenerationFolder(std::string folder, std::string database, bool map, unsigned permissions)
-    : folder_(std::move(folder)), database_(std::move(database)), map_(map), permissions_(permissions) {}
-
 std::string GenerationFolder::path(std::string_view name) const { return fmt::format("{}/{}", folder_, name); }
 
-Result<std::shared_ptr<void>> GenerationFolder::lock() {
+struct GenerationFolder::Turn {
+  std::mutex mutex;
+  std::condition_variable freed;
+  bool taken = false;
+
+  bool take(const std::function<bool()>& keep_on) {
+    std::unique_lock lock(mutex);
+    while (taken) {
+      lock.unlock();
+      const bool wait = keep_on && keep_on();
+      lock.lock();
+      if (!wait) return false;
+      freed.wait_for(lock, std::chrono::milliseconds(5), [this] { return !taken; });
+    }
+    return taken = true;
+  }
+  void free() {
+    {
+      const std::lock_guard lock(mutex);
+      taken = false;
+    }
+    freed.notify_one();
+  }
+};
+
+// Against others in this process, and, with the file, against other processes.
+class GenerationFolder::Held {
+ public:
+  explicit Held(std::shared_ptr<Turn> turn) : turn_(std::move(turn)) {}
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() {
+    file_.reset();
+    turn_->free();
+  }
+  void keep(LockFile file) { file_.emplace(std::move(file)); }
+
+ private:
+  std::shared_ptr<Turn> turn_;
+  std::optional<LockFile> file_;
+};
+
+GenerationFolder::GenerationFolder(std::string folder, std::string database, bool map, unsigned permissions)
+    : turn_(std::make_shared<Turn>()),
+      folder_(std::move(folder)),
+      database_(std::move(database)),
+      map_(map),
+      permissions_(permissions) {}
+
+Result<std::shared_ptr<void>> GenerationFolder::lock(const std::function<bool()>& keep_on) {
+  if (!turn_->take(keep_on)) return std::shared_ptr<void>();
+  const auto held = std::make_shared<Held>(turn_);
   FRACTAL_TRY(make_folder(folder_, folder_permissions(permissions_)));
   FRACTAL_TRY_INTO(LockFile file, LockFile::open(path(lock_name), permissions_));
   FRACTAL_TRY_INTO(const bool ours, file.lock(std::chrono::milliseconds(0)));
   if (!ours) return std::shared_ptr<void>();
-  return std::shared_ptr<void>(std::make_shared<LockFile>(std::move(file)));
+  held->keep(std::move(file));
+  return std::shared_ptr<void>(held);
 }
 
 Result<void> GenerationFolder::keep_only(std::uint64_t space, std::span<const Published> kept) {

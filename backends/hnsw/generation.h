@@ -82,9 +82,9 @@ class GenerationFolder {
   // folder, when the first is written.
   GenerationFolder(std::string folder, std::string database, bool map, unsigned permissions = 0644);
 
-  // The right to write, until the returned object goes (the kernel takes it back from a dead process);
-  // null: somebody has it, in this process or another.
-  Result<std::shared_ptr<void>> lock();
+  // The right to write, until the returned object goes (the kernel takes it back from a dead process). Who has it in
+  // this process is waited for while `keep_on` says so; without it nobody is. Null: still somebody has it.
+  Result<std::shared_ptr<void>> lock(const std::function<bool()>& keep_on = {});
 
   // Writes the files of a generation, whose number none that was published has. `older` (may be null) shares its full blocks:
   // if the first of the new one's are the same, its vector file is appended to. That file's bytes are not looked at
@@ -101,8 +101,11 @@ class GenerationFolder {
   std::uint64_t bytes() const;  // of all spaces
 
  private:
+  struct Turn;
+  class Held;
   std::string path(std::string_view name) const;
   template <class Counts> std::uint64_t bytes_of(const Counts& counts) const;
+  std::shared_ptr<Turn> turn_;  // of this process's threads
   std::string folder_;
   std::string database_;
   bool map_;

@@ -210,7 +210,8 @@ Result<void> HnswSpace::check_room(bool anew) const {
 Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_on) {
   std::shared_ptr<void> writing;
   if (setting_.folder) {
-    FRACTAL_TRY_INTO(writing, setting_.folder->lock());
+    const auto wait = [&] { return !retired_ && keep_on(0, flat_.view().rows); };
+    FRACTAL_TRY_INTO(writing, setting_.folder->lock(wait));
     if (!writing && anew) return make_error(Errc::unavailable, "vector index: another process builds");
     if (!writing) return {};  // what the other process makes is taken when it is there
   }

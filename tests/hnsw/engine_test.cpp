@@ -178,6 +178,19 @@ TEST_CASE("the background thread builds it without being asked") {
   check_answers(memory);
 }
 
+TEST_CASE("maintain() waits for what the thread builds for another space") {
+  for (int round = 0; round < 4; ++round) {
+    const fractal::testing::TemporaryFolder folder;
+    const auto memory = FractalMemory::open(options(folder, true)).value();
+    const auto other = memory.in({.tenant = "other", .name = "other"});
+    fill(other);
+    fill(memory);
+    memory.maintain({.purge = true}).value();
+    CHECK(memory.stats().value().graph_vectors == memories);
+    CHECK(other.stats().value().graph_vectors == memories);
+  }
+}
+
 TEST_CASE("what changed after the graph was built is right before and after a restart") {
   const fractal::testing::TemporaryFolder folder;
   const auto check = [](const FractalMemory& memory) {
