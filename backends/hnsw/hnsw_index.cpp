@@ -93,10 +93,6 @@ class HnswIndex final : public VectorIndex {
     return guarded(name, [&]() -> Result<void> {
       const auto found = find(space);
       if (!found || found->is_small()) return anew ? forget_files(space) : Result<void>();
-      if (auto room = found->check_room(anew); !room) {
-        found->note(room.error().message);
-        return anew ? forget_files(space) : Result<void>();
-      }
       Result<void> ok;
       const auto keep_on = [&](std::uint64_t done, std::uint64_t total) {
         ok = check_control(control, "maintain");
@@ -104,7 +100,9 @@ class HnswIndex final : public VectorIndex {
         return ok.has_value();
       };
       auto built = found->build(anew, std::max(1U, std::thread::hardware_concurrency()), keep_on);
-      return ok ? built : ok;
+      if (!ok) return ok;
+      if (built || found->check_room(anew)) return built;
+      return anew ? forget_files(space) : Result<void>();  // there is no room: it has been noted
     });
   }
 

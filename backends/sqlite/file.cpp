@@ -22,7 +22,6 @@ constexpr std::size_t most_idle_readers = 8;
 // Of the writer, and of each reader: the rows of some 70,000 memories without payload or vector.
 constexpr std::uint64_t good_cache_kib = 16 * 1024;
 constexpr off_t smallest_database = 512;  // one page of the smallest size
-constexpr std::int64_t log_bytes_kept = 64 << 20;
 
 constexpr std::chrono::milliseconds patience_at_close{50};
 
@@ -130,10 +129,24 @@ Result<void> enter_wal(Connection& connection, std::chrono::milliseconds patienc
   }
 }
 
+// What of the log stays when all of it is in the file, and after how many pages it is moved there.
+struct LogLimits {
+  explicit LogLimits(std::uint64_t disk_budget) {
+    if (disk_budget == 0) return;
+    bytes_kept = std::min(bytes_kept, disk_budget / 16);
+    pages = std::min(pages, bytes_kept / 4096);
+  }
+  std::uint64_t bytes_kept = 64u << 20;
+  std::uint64_t pages = 1000;
+};
+
 Result<void> configure_writer(Connection& connection, const Options& options) {
+  const LogLimits log(options.disk_budget);
   const std::string settings = fmt::format(
-      "PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = {}; PRAGMA cell_size_check = ON",
-      cache_kib(MemoryShares(options.memory_budget).writer_pages), log_bytes_kept);
+      "PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = {}; PRAGMA wal_autocheckpoint = "
+      "{}; "
+      "PRAGMA cell_size_check = ON",
+      cache_kib(MemoryShares(options.memory_budget).writer_pages), log.bytes_kept, log.pages);
   FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
   FRACTAL_TRY(enter_wal(connection, options.busy_timeout));
   const std::string sync = fmt::format("PRAGMA synchronous = {}", synchronous(options.durability));
