@@ -281,14 +281,15 @@ void Database::use_memory(std::uint64_t space, MemoryUse::View view, std::uint64
   }
 }
 
+// Counted no more before it goes: what is loaded again meanwhile counts.
 void Database::drop_vectors(std::uint64_t space) const {
-  index_->drop(space);
   memory_use_.forget(space, MemoryUse::View::vectors);
+  index_->drop(space);
 }
 
 void Database::drop_links(std::uint64_t space) const {
-  link_graphs_.drop(space);
   memory_use_.forget(space, MemoryUse::View::links);
+  link_graphs_.drop(space);
 }
 
 void Database::erase_views(std::uint64_t space) const {
@@ -353,9 +354,10 @@ Result<void> Database::catch_up(const Look& look) const {
     const std::uint64_t applied = index_->applied(space.number);
     if (applied != 0 && applied < space.horizon) drop_vectors(space.number);
   }
-  // Room is made before it is taken.
-  if (shares_.views != 0 && index_->applied(space.number) == 0) {
-    use_memory(space.number, MemoryUse::View::vectors, std::min(bytes_of_vectors(space), shares_.views));
+  // Room is made before it is taken, if there can be enough.
+  const std::uint64_t expected = bytes_of_vectors(space);
+  if (shares_.views != 0 && expected <= shares_.views && index_->applied(space.number) == 0) {
+    use_memory(space.number, MemoryUse::View::vectors, expected);
   }
   auto caught_up = index_->catch_up(space, pull_from(look));
   use_memory(space.number, MemoryUse::View::vectors, index_->bytes(space.number));

@@ -1,4 +1,4 @@
-// Invariant: what is let through fits, whatever pages it changes: a log holds no more pages than are changed, and no
+// Invariant: an estimate from above for what a batch brings itself: a log holds no more pages than are changed, and no
 // more than there are.
 #include "src/disk_budget.h"
 

@@ -35,7 +35,9 @@ class FlatSpace::Tail {
 
   // Of memory that next() is going to take.
   std::size_t bytes_of_next() const {
-    return is_full() ? ChunkLayout(VectorChunk::good_capacity(rows_, dimension_), dimension_).bytes : 0;
+    if (!is_full()) return 0;
+    const std::size_t rows = VectorChunk::good_capacity(rows_, dimension_);
+    return ChunkLayout(rows, dimension_).bytes + rows * (sizeof(std::uint64_t) + sizeof(Slot));  // and deaths, slots
   }
   // The place of one more row.
   Slot next() {
@@ -70,7 +72,8 @@ class FlatSpace::Tail {
 Result<void> FlatSpace::expect_room(const SpaceRecord& to) const {
   const std::size_t more = to.vectors > slots_.size() ? to.vectors - slots_.size() : 0;
   const std::size_t row = ChunkLayout(16, to.dimension).bytes / 16;
-  return check_room(refused_ ? most_bytes_ + 1 : bytes_of_all() + more * row);
+  const bool again = refused_ != 0 && to.vectors >= refused_;  // in vain, too
+  return check_room(again ? most_bytes_ + 1 : bytes_of_all() + more * row);
 }
 
 Result<void> FlatSpace::check_room(std::size_t bytes) const {
@@ -139,7 +142,7 @@ Result<void> FlatSpace::catch_up(const SpaceRecord& to, const VectorIndex::Pull&
     return added.has_value();
   }));
   if (!added) {
-    refused_ = added.error().code == Errc::unavailable;
+    if (added.error().code == Errc::unavailable) refused_ = to.vectors;
     return added;
   }
   publish(staged, to, staged.entries.size() != 0);
@@ -248,7 +251,7 @@ Result<void> FlatSpace::add(Staged& staged, const VectorChange& change, Metric m
 void FlatSpace::publish(Staged& staged, const SpaceRecord& to, bool gap) {
   std::shared_ptr<const Chunks> old;  // let go of outside the lock
   const std::unique_lock publishing(view_mutex_);
-  refused_ = false;
+  refused_ = 0;
   // The last thing that may fail.
   if (staged.entries.size() != 0) slots_.reserve(staged.ids.low, staged.ids.high, staged.entries.size());
   staged.entries.each([this](MemoryId id, const Staged::Entry& entry) {
@@ -430,7 +433,7 @@ void FlatSpace::replace(FlatView next, const Tail& tail, SlotTable& slots) {
   std::swap(view_, next);  // the old one goes outside the lock
   std::swap(slots_, slots);
   ++layout_;
-  refused_ = false;
+  refused_ = 0;
   used_ = tail.used();
   bytes_ = bytes;
 }

@@ -81,11 +81,11 @@ class FlatSpace {
   mutable std::shared_mutex view_mutex_;
   // Changed with both locks held, so either is enough to read them.
   FlatView view_;
-  SlotTable slots_;           // of the living rows
-  std::uint64_t layout_ = 0;  // another number after each change to slots_
-  std::size_t used_ = 0;      // rows in the last chunk
-  std::size_t bytes_ = 0;     // of the chunks
-  bool refused_ = false;      // what came after the present rows did not find room
+  SlotTable slots_;            // of the living rows
+  std::uint64_t layout_ = 0;   // another number after each change to slots_
+  std::size_t used_ = 0;       // rows in the last chunk
+  std::size_t bytes_ = 0;      // of the chunks
+  std::uint64_t refused_ = 0;  // so many vectors in all did not find room beside the present rows; 0: none were refused
   mutable AllowedCache allowed_;
 };
 

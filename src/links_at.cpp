@@ -17,9 +17,15 @@ Result<LinksAt> LinksAt::make(const Database& database, const Look& look, const 
     };
     links.space_ =
         database.link_graphs().find_or_add(look.space().number, [&] { return std::make_shared<SpaceGraph>(most); });
-    if (const auto bytes = links.space_->bytes_to_load(look); bytes != 0) use_memory(bytes);
-    FRACTAL_TRY_INTO(links.lease_, SpaceGraph::as_of(links.space_, look));
-    if (links.lease_.get() != nullptr) use_memory(links.lease_.get()->bytes());
+    const std::uint64_t expected = links.space_->bytes_to_load(look);
+    if (expected != 0) use_memory(expected);
+    auto lease = SpaceGraph::as_of(links.space_, look);
+    if (lease && lease->get() != nullptr) {
+      use_memory(lease->get()->bytes());
+    } else if (expected != 0) {
+      use_memory(links.space_->size().bytes);
+    }
+    FRACTAL_TRY_INTO(links.lease_, std::move(lease));
   }
   if (links.lease_.get() == nullptr) {
     links.own_ = std::make_unique<LinkGraph>();

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace fractal {
 namespace {
@@ -29,10 +30,22 @@ Result<LockFile> LockFile::open(const std::string& path, unsigned permissions) {
   return file;
 }
 
+// Whoever may write the database may lock its file: a new one has the database's permissions, whatever the umask, and to
+// lock one that is there takes no right to write it.
 Result<void> LockFile::reopen() {
   if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, permissions_);
-  return descriptor_ >= 0 ? Result<void>() : failed(path_, "open");
+  for (;;) {
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, permissions_);
+    if (descriptor_ >= 0) {
+      ::fchmod(descriptor_, permissions_);
+      return {};
+    }
+    if (errno != EEXIST) return failed(path_, "open");
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor_ < 0 && errno == EACCES) descriptor_ = ::open(path_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor_ >= 0) return {};
+    if (errno != ENOENT) return failed(path_, "open");  // else it was removed between the two
+  }
 }
 
 LockFile::~LockFile() {
@@ -48,9 +61,10 @@ bool LockFile::is_removed() const {
 Result<bool> LockFile::lock(std::chrono::milliseconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
   for (std::chrono::microseconds pause{50};; pause = std::min(2 * pause, std::chrono::microseconds(1000))) {
+    if (descriptor_ < 0) FRACTAL_TRY(reopen());
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {
       if (!is_removed()) return true;
-      FRACTAL_TRY(reopen());
+      ::close(std::exchange(descriptor_, -1));
       continue;
     }
     if (errno == EINTR) continue;

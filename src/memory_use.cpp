@@ -8,13 +8,14 @@ namespace fractal {
 std::vector<MemoryUse::Held> MemoryUse::use(std::uint64_t space, View view, std::uint64_t bytes) {
   std::vector<Held> going;
   const std::lock_guard lock(mutex_);
-  const auto [place, is_new] = places_.try_emplace(name(space, view));
-  if (is_new) {
-    entries_.push_front({{space, view}, 0});
-    place->second = entries_.begin();
+  if (const auto place = places_.find(name(space, view)); place != places_.end()) {
+    entries_.splice(entries_.begin(), entries_, place->second);
+  } else {
+    Entries one{{{space, view}, 0}};
+    places_.emplace(name(space, view), one.begin());
+    entries_.splice(entries_.begin(), one);
   }
-  Entry& entry = *place->second;
-  entries_.splice(entries_.begin(), entries_, place->second);
+  Entry& entry = entries_.front();
   bytes_ = bytes_ - entry.bytes + bytes;
   entry.bytes = bytes;
   while (limit_ != 0 && bytes_ > limit_ && entries_.size() > 1) {

@@ -219,7 +219,7 @@ class SearchRun {
 
   Result<void> collect_vectors() {
     if (query_.vector.empty()) return {};  // a text that says nothing to the embedder
-    FRACTAL_TRY_INTO(const VectorHits hits, vectors(pool(), allowed_));
+    FRACTAL_TRY_INTO(const VectorHits hits, associates() ? best_vectors() : vectors(pool(), allowed_));
     result_.matched = hits.matched;
     const auto add = [this](const VectorHits::Entry& hit) {
       candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
@@ -280,7 +280,10 @@ class SearchRun {
   // At least pool() of the best by vector, and all that are no worse than the last of those once they are
   // weighted: rounding, and a weight of 0 wholly, make equal what then goes by first storing.
   Result<VectorHits> best_vectors() {
-    const auto weighted = [this](const VectorHits::Entry& hit) { return vector_part({.vector = hit.score}); };
+    const double rest = associates() ? 1 - options_.association.weight : 1;
+    const auto weighted = [&](const VectorHits::Entry& hit) {
+      return rest * (result_.mode == SearchMode::vector ? unit_score(hit.score) : vector_part({.vector = hit.score}));
+    };
     for (std::size_t k = pool() + 1;; k *= 2) {
       FRACTAL_TRY_INTO(VectorHits hits, vectors(k, allowed_));
       if (pool() == 0 || hits.entries.size() < k) return hits;

@@ -23,9 +23,14 @@ namespace {
 // open() has nothing to write.
 constexpr std::string_view any_database = "-";
 
-Result<void> set(Storage& storage, std::string_view name, std::string_view value) {
+// Not of a space that has been erased meanwhile.
+Result<void> set(Storage& storage, std::uint64_t space, std::string_view value) {
   WriteStep step;
-  step.run = [&](WriteTransaction& transaction) { return transaction.set_setting(name, value); };
+  step.run = [&](WriteTransaction& transaction) -> Result<void> {
+    FRACTAL_TRY_INTO(const auto rows, transaction.scan(space, 0, 1, Columns::header));
+    if (rows.empty() && !value.empty()) return make_error(Errc::unavailable, "vector index: the space is gone");
+    return transaction.set_setting(vector_index_setting(space), value);
+  };
   FRACTAL_TRY(storage.apply({&step, 1}));
   return std::move(step.outcome);
 }
@@ -42,9 +47,7 @@ Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options,
   if (has_file(options) && index.files) {
     home.folder = options.path + "-index";
     home.published = [storage](std::uint64_t space) { return storage->setting(vector_index_setting(space)); };
-    home.publish = [storage](std::uint64_t space, const std::string& text) {
-      return set(*storage, vector_index_setting(space), text);
-    };
+    home.publish = [storage](std::uint64_t space, const std::string& text) { return set(*storage, space, text); };
     home.check_disk = [storage, budget = options.disk_budget](std::uint64_t index_bytes, std::uint64_t more) {
       return check_disk(budget, storage->bytes() + index_bytes, more);
     };

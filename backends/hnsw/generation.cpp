@@ -96,17 +96,20 @@ struct GenerationFolder::Turn {
 // Against others in this process, and, with the file, against other processes.
 class GenerationFolder::Held {
  public:
+  // Nothing is held before take() says so.
   explicit Held(std::shared_ptr<Turn> turn) : turn_(std::move(turn)) {}
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
   ~Held() {
-    file_.reset();
-    turn_->free();
+    if (file_) file_->unlock();  // to close it would not do: a process that was forked meanwhile has it open, too
+    if (taken_) turn_->free();
   }
+  bool take(const std::function<bool()>& keep_on) { return taken_ = turn_->take(keep_on); }
   void keep(LockFile file) { file_.emplace(std::move(file)); }
 
  private:
   std::shared_ptr<Turn> turn_;
+  bool taken_ = false;
   std::optional<LockFile> file_;
 };
 
@@ -118,8 +121,8 @@ GenerationFolder::GenerationFolder(std::string folder, std::string database, boo
       permissions_(permissions) {}
 
 Result<std::shared_ptr<void>> GenerationFolder::lock(const std::function<bool()>& keep_on) {
-  if (!turn_->take(keep_on)) return std::shared_ptr<void>();
   const auto held = std::make_shared<Held>(turn_);
+  if (!held->take(keep_on)) return std::shared_ptr<void>();
   FRACTAL_TRY(make_folder(folder_, folder_permissions(permissions_)));
   FRACTAL_TRY_INTO(LockFile file, LockFile::open(path(lock_name), permissions_));
   FRACTAL_TRY_INTO(const bool ours, file.lock(std::chrono::milliseconds(0)));

@@ -63,7 +63,10 @@ class HnswIndex final : public VectorIndex {
     });
   }
 
-  void drop(std::uint64_t space) override { spaces_.drop(space); }
+  void drop(std::uint64_t space) override {
+    if (const auto found = find(space)) found->abandon();
+    spaces_.drop(space);
+  }
 
   void erase(std::uint64_t space) override {
     const auto found = find(space);
@@ -102,7 +105,10 @@ class HnswIndex final : public VectorIndex {
       auto built = found->build(anew, std::max(1U, std::thread::hardware_concurrency()), keep_on);
       if (!ok) return ok;
       if (built || found->check_room(anew)) return built;
-      return anew ? forget_files(space) : Result<void>();  // there is no room: it has been noted
+      // There is no room: noted by the space, which goes with its files.
+      if (!anew) return {};
+      note(built.error().message);
+      return forget_files(space);
     });
   }
 

@@ -21,7 +21,8 @@ constexpr double due_dead = 0.2;
 constexpr std::size_t remembered_questions = 64;
 constexpr std::uint32_t questions_per_remembered = 16;
 
-std::size_t bytes_of_row(const FlatView& view) { return ChunkLayout(16, view.dimension).bytes / 16; }
+std::size_t bytes_of_row(std::size_t dimension) { return ChunkLayout(16, dimension).bytes / 16; }
+std::size_t bytes_of_row(const FlatView& view) { return bytes_of_row(view.dimension); }
 // The rows that no generation has.
 std::size_t bytes_of_added(const FlatView& view) { return (view.rows - view.frozen_rows()) * bytes_of_row(view); }
 
@@ -51,13 +52,23 @@ Result<void> HnswSpace::catch_up(const SpaceRecord& to, const VectorIndex::Pull&
   if (!looked_for_files_.load(std::memory_order_acquire)) {
     if (auto loaded = load(to); !loaded) note(loaded.error().message);
   }
-  return flat_.catch_up(to, pull);
+  auto caught_up = flat_.catch_up(to, pull);
+  if (caught_up || caught_up.error().code != Errc::unavailable || setting_.most_bytes == 0) return caught_up;
+  // Perhaps another process has put more of the rows into a file.
+  if (const std::unique_lock building(build_mutex_, std::try_to_lock); building && !retired_) {
+    const std::uint64_t before = flat_.view().frozen_rows();
+    if (auto newer = take_newer(); !newer) note(newer.error().message);
+    if (flat_.view().frozen_rows() != before) caught_up = flat_.catch_up(to, pull);
+  }
+  if (!caught_up) note(caught_up.error().message);
+  return caught_up;
 }
 
 // Once, and only into an empty space: what has rows already need not wait for a build under way.
 Result<void> HnswSpace::load(const SpaceRecord& to) {
   if (flat_.applied() != 0 || !setting_.folder) looked_for_files_ = true;
-  if (looked_for_files_ || to.vectors < setting_.options.graph_from) return {};
+  const bool crowded = setting_.most_bytes != 0 && to.vectors * bytes_of_row(to.dimension) > setting_.most_bytes / 4;
+  if (looked_for_files_ || (to.vectors < setting_.options.graph_from && !crowded)) return {};
   const std::lock_guard building(build_mutex_);
   if (looked_for_files_.exchange(true) || flat_.applied() != 0) return {};
   FRACTAL_TRY_INTO(const auto text, setting_.home.published(number_));
@@ -128,8 +139,13 @@ VectorIndex::Stats HnswSpace::stats() const {
   return stats;
 }
 
-void HnswSpace::retire() {
+void HnswSpace::abandon() {
+  const std::lock_guard publishing(publish_mutex_);
   retired_ = true;
+}
+
+void HnswSpace::retire() {
+  abandon();
   const std::lock_guard building(build_mutex_);
 }
 
@@ -194,7 +210,8 @@ Result<void> HnswSpace::take_newer() {
 Result<void> HnswSpace::check_room(bool anew) const {
   const FlatView view = flat_.view();
   const std::uint64_t graph = view.rows * (20 + 8 * std::size_t{setting_.options.m});
-  const std::uint64_t memory = flat_.bytes() + bytes_of_added(view) + 2 * graph;
+  const std::uint64_t rows = can_extend(view, anew) ? bytes_of_added(view) : view.living * bytes_of_row(view);
+  const std::uint64_t memory = flat_.bytes() + rows + 2 * graph;
   if (setting_.most_bytes != 0 && memory > setting_.most_bytes) {
     return make_error(Errc::unavailable,
                       "vector index: to build the graph of {} vectors takes {} bytes, more than the {} that "
@@ -202,7 +219,6 @@ Result<void> HnswSpace::check_room(bool anew) const {
                       view.rows, memory, setting_.most_bytes);
   }
   if (!setting_.folder || !setting_.home.check_disk) return {};
-  const std::uint64_t rows = anew ? view.rows * bytes_of_row(view) : bytes_of_added(view);
   auto room = setting_.home.check_disk(setting_.folder->bytes(), rows + graph + (1u << 20));
   return room ? room : within(room.error(), "vector index: the graph of {} vectors", view.rows);
 }
@@ -213,7 +229,9 @@ Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_
     const auto wait = [&] { return !retired_ && keep_on(0, flat_.view().rows); };
     FRACTAL_TRY_INTO(writing, setting_.folder->lock(wait));
     if (!writing && anew) return make_error(Errc::unavailable, "vector index: another process builds");
-    if (!writing) return {};  // what the other process makes is taken when it is there
+    if (!writing) return {};    // what the other process makes is taken when it is there
+    FRACTAL_TRY(take_newer());  // once more: nobody publishes from here on
+    if (!anew && !is_due() && !wants_other_codes()) return {};
   }
   const FlatView view = flat_.view();
   FRACTAL_TRY(check_room(anew));
@@ -239,18 +257,28 @@ Result<void> HnswSpace::make(bool anew, std::size_t threads, const KeepOn& keep_
   return kept.error();
 }
 
+Result<void> HnswSpace::publish(const Generations& next) {
+  const std::lock_guard publishing(publish_mutex_);
+  if (retired_) return make_error(Errc::unavailable, "vector index: the space was dropped while its graph was built");
+  return setting_.home.publish(number_, next.to_string());
+}
+
 // Written, published, and read back as any other process would.
 Result<std::shared_ptr<const Generation>> HnswSpace::keep(std::shared_ptr<Generation> made, bool anew,
                                                           const std::function<bool()>& still) {
   if (!setting_.folder) return std::shared_ptr<const Generation>(std::move(made));
   const Published* const older = kept_.newest && !anew ? &*kept_.newest : nullptr;
   FRACTAL_TRY_INTO(const Published published, setting_.folder->write(*made, older, still));
-  Generations next{published, anew ? std::nullopt : kept_.newest};
-  FRACTAL_TRY(setting_.home.publish(number_, next.to_string()));
-  kept_ = std::move(next);
-  std::vector<Published> wanted{published};
-  if (kept_.older) wanted.push_back(*kept_.older);
-  FRACTAL_TRY(setting_.folder->keep_only(number_, wanted));
+  const Generations next{published, anew ? std::nullopt : kept_.newest};
+  auto done = publish(next);
+  if (done) kept_ = next;
+  std::vector<Published> wanted;  // if it was not published, its files go again
+  for (const auto& one : {kept_.newest, kept_.older}) {
+    if (one) wanted.push_back(*one);
+  }
+  auto tidied = setting_.folder->keep_only(number_, wanted);
+  FRACTAL_TRY(std::move(done));
+  FRACTAL_TRY(std::move(tidied));
   auto read = setting_.folder->read(number_, published);
   if (read || read.error().code != Errc::corruption || older == nullptr) return read;
   // Rows shared with the older generation went bad on the disk: all of it is written once more.

@@ -48,7 +48,9 @@ class HnswSpace {
   std::uint64_t bytes() const { return flat_.bytes(); }
   std::string problem() const;
   void note(std::string problem);
-  // No file of it is written any more, not even by a build under way.
+  // Nothing of it is published any more, not even by a build under way, which ends soon.
+  void abandon();
+  // The same, and no file of it is written any more.
   void retire();
 
   // A graph is wanted and there is none, or it has fallen behind.
@@ -67,6 +69,7 @@ class HnswSpace {
   Result<void> load(const SpaceRecord& to);
   Result<void> take_newer();
   Result<void> make(bool anew, std::size_t threads, const KeepOn& keep_on);
+  Result<void> publish(const Generations& next);
   Result<std::shared_ptr<const Generation>> keep(std::shared_ptr<Generation> made, bool anew,
                                                  const std::function<bool()>& still);
   Result<void> adopt(const std::shared_ptr<const Generation>& generation);
@@ -77,7 +80,8 @@ class HnswSpace {
   const std::uint64_t number_;
   FlatSpace flat_;
   std::mutex build_mutex_;  // one build at a time
-  std::atomic<bool> retired_{false};
+  std::mutex publish_mutex_;
+  std::atomic<bool> retired_{false};  // set under publish_mutex_
   std::atomic<bool> looked_for_files_{false};
   std::atomic<std::uint64_t> done_{0}, total_{0};  // of a build
   std::atomic<std::uint64_t> failed_at_{0};        // rows there were when a build failed; 0: none has

@@ -45,9 +45,13 @@ double share_found(const Question& question, const VectorHits& hits) {
 
 }  // namespace
 
+bool can_extend(const FlatView& view, bool anew) {
+  return !anew && view.frozen &&
+         static_cast<double>(count_dead(view)) <= most_dead * static_cast<double>(view.frozen_rows());
+}
+
 Result<LaidOut> lay_out(const FlatView& view, std::uint64_t space, bool anew) {
-  const bool extend = !anew && view.frozen &&
-                      static_cast<double>(count_dead(view)) <= most_dead * static_cast<double>(view.frozen_rows());
+  const bool extend = can_extend(view, anew);
   const std::size_t kept = extend ? view.frozen_rows() : 0;
   const std::uint64_t as_of = view.applied();
   std::size_t rows = kept;

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <thread>
 
@@ -241,7 +242,9 @@ Result<std::shared_ptr<File>> File::open(const Options& options) {
     FRACTAL_TRY_INTO(const Access access, choose_read_access(path, options.busy_timeout));
     return std::shared_ptr<File>(new File(options, access, nullptr, std::nullopt));
   }
-  auto others = LockFile::open(path + "-lock", found.permissions);
+  std::error_code unknown;  // as SQLite does for its log: one name for all links to the file
+  const auto real = std::filesystem::weakly_canonical(path, unknown);
+  auto others = LockFile::open((unknown ? path : real.string()) + "-lock", found.permissions);
   if (!others) return cannot_write({}, others.error().message);
   FRACTAL_TRY(lock_others(*others, path, "open", options.busy_timeout));
   auto writer = open_writer(path, options, found.exists);

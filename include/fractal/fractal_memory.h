@@ -124,7 +124,8 @@ struct Options {
   // might pass it is refused as `io` before it begins: a batch that stores, updates or links counts with three times its
   // bytes, and 64 KiB an entry or, if that is less, the size of the file again (what the log may take). Batches that only
   // remove go through: their log may pass it until it is moved into the file. So may a purge, which rewrites the file
-  // beside the old one. A graph that has no room is not written: health() tells.
+  // beside the old one. Not counted: what a merge patch leaves of a payload, batches of other threads that are on their way,
+  // reembed(), create_index(), repair(). A graph that has no room is not written: health() tells.
   std::uint64_t disk_budget = 0;
   // changes() can tell removals this many sequence numbers back.
   std::uint64_t change_history = 100'000;

@@ -123,11 +123,12 @@ int main() {
         found += check(memory, rows, rows);
         ++asked;
       }
-      most_private = std::max(most_private, status_of("RssAnon"));
+      most_private = std::max(most_private, status_of("RssAnon") + status_of("RssShmem"));
     }
     found += check(memory, rows, 1);
     ++asked;
     require(memory.verify().value().ok(), "verify()");
+    require(memory.stats().value().graph_vectors > 0, "no graph was made");
     for (const auto& problem : memory.health().value().problems) fmt::print("{}\n", problem);
   }
   std::filesystem::remove_all(folder);
@@ -135,4 +136,5 @@ int main() {
   fmt::print("{} memories, {} MB written with a budget of {} MB; at most {} MB private; recall {:.3f}\n", rows,
              stored >> 20, budget >> 20, most_private >> 10, recall);
   require(recall > 0.9, "recall");
+  require(most_private << 10 <= budget + working, "private memory");
 }
