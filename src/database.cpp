@@ -294,7 +294,7 @@ void Database::drop_links(std::uint64_t space) const {
 
 void Database::erase_views(std::uint64_t space) const {
   drop_links(space);
-  drop_vectors(space);
+  memory_use_.forget(space, MemoryUse::View::vectors);
   index_->erase(space);
 }
 
