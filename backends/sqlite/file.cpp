@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t most_idle_readers = 8;
 // Of the writer, and of each reader: the rows of some 70,000 memories without payload or vector.
-constexpr std::uint64_t good_cache_kib = 16 * 1024;
+constexpr std::uint64_t good_cache_kib = 16'384;
 constexpr off_t smallest_database = 512;  // one page of the smallest size
 
 constexpr std::chrono::milliseconds patience_at_close{50};
