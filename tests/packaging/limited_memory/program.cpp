@@ -128,7 +128,6 @@ int main() {
     found += check(memory, rows, 1);
     ++asked;
     require(memory.verify().value().ok(), "verify()");
-    require(memory.stats().value().graph_vectors > 0, "no graph was made");
     for (const auto& problem : memory.health().value().problems) fmt::print("{}\n", problem);
   }
   std::filesystem::remove_all(folder);
