@@ -1,24 +1,12 @@
 // Resident memory with so many memories, each of 384 dimensions and 1 KB, after a search by vector has loaded
 // the index. One line a size: memories, RSS in MB, of which the index. Its own program, so that nothing else counts.
 #include "corpus.h"
+#include "process_memory.h"
 
 #include <fractal/fractal_memory.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-
-namespace {
-
-double resident_megabytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::strtod(line.c_str() + 6, nullptr) / 1024;
-  }
-  return 0;
-}
-
-}  // namespace
 
 int main(int count, char** arguments) {
   const auto memories = count > 1 ? std::strtoul(arguments[1], nullptr, 10) : 10'000;
@@ -37,6 +25,6 @@ int main(int count, char** arguments) {
   const auto found = memory.search(query, {.top_k = 10}).value();
   const auto stats = memory.stats().value();
   std::printf("resident_memory memories %lu rss_MB %.1f index_MB %.1f file_MB %.1f hits %zu\n", memories,
-              resident_megabytes(), static_cast<double>(stats.index_bytes) / (1 << 20),
+              fractal::bench::memory_of_process("VmRSS"), static_cast<double>(stats.index_bytes) / (1 << 20),
               static_cast<double>(stats.file_bytes) / (1 << 20), found.hits.size());
 }

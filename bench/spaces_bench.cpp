@@ -4,6 +4,7 @@
 // 100,000 spaces of 20 memories of 64 dimensions unless said otherwise. --keep: the file is made there if need be, and
 // stays.
 #include "bench/arguments.h"
+#include "bench/process_memory.h"
 #include "bench/timing.h"
 
 #include <fractal/format.h>
@@ -17,7 +18,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <random>
 #include <string>
@@ -30,6 +30,7 @@ namespace {
 using fractal::FractalMemory;
 using fractal::Space;
 using fractal::bench::median;
+using fractal::bench::memory_of_process;
 using fractal::bench::seconds;
 
 constexpr std::size_t rows = 20, dimension = 64;
@@ -81,15 +82,6 @@ void fill_apart(const std::string& path, std::size_t spaces) {
   if (status != 0) std::exit(1);
 }
 
-// Of this process, in MiB.
-double private_memory() {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("RssAnon:")) return std::stod(line.substr(8)) / 1024;
-  }
-  return 0;
-}
-
 double at_share(std::vector<double>& times, double share) {
   std::sort(times.begin(), times.end());
   return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))];
@@ -102,7 +94,7 @@ void visit_spaces(const std::string& path, std::size_t spaces, std::uint64_t bud
     opens.push_back(seconds([&] { memory.emplace(FractalMemory::open(options_for(path, budget)).value()); }));
   }
   const auto memory = FractalMemory::open(options_for(path, budget)).value();
-  const double after_open = private_memory();
+  const double after_open = memory_of_process("RssAnon");
   std::mt19937_64 random(9);
   double most = 0;
   std::uint64_t most_counted = 0;
@@ -114,7 +106,7 @@ void visit_spaces(const std::string& path, std::size_t spaces, std::uint64_t bud
     warm.push_back(seconds(search));
     stats.push_back(seconds([&] { (void)space.stats().value(); }));
     if (i % 100 == 0) {
-      most = std::max(most, private_memory());
+      most = std::max(most, memory_of_process("RssAnon"));
       most_counted = std::max(most_counted, space.stats().value().memory_bytes);
     }
   }

@@ -43,6 +43,15 @@ class Best {
   std::vector<VectorHits::Entry> entries_;  // a heap, the worst in front
 };
 
+// Of two lists in this order, without an id in both.
+inline std::vector<VectorHits::Entry> merge_best(const std::vector<VectorHits::Entry>& left,
+                                                 const std::vector<VectorHits::Entry>& right, std::size_t k) {
+  std::vector<VectorHits::Entry> both(left.size() + right.size());
+  std::merge(left.begin(), left.end(), right.begin(), right.end(), both.begin(), Best::before);
+  if (both.size() > k) both.resize(k);
+  return both;
+}
+
 }  // namespace fractal
 
 #endif

@@ -37,7 +37,7 @@ Result<TextFields> choose_text_fields(const Options& options, const std::optiona
 
 // In memory.
 std::uint64_t bytes_of_vectors(const SpaceRecord& space) {
-  return space.vectors * ChunkLayout(16, space.dimension).bytes / 16;
+  return space.vectors * VectorChunk::row_bytes(space.dimension);
 }
 
 // What the patch will make of the memory, unless another writer is faster.
@@ -173,6 +173,7 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch) {
   FRACTAL_TRY(check_space(space));
   FRACTAL_TRY(check_batch(batch));
   if (storage_->read_only()) return make_error(Errc::unsupported, "write: the database is opened read-only");
+  FRACTAL_TRY(check_room_on_disk(batch));
   std::vector<Keywords> keywords(batch.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto& entry = batch.entries()[i];
@@ -183,7 +184,6 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch) {
     }
   }
   FRACTAL_TRY_INTO(PayloadVectors embedded, embed(space, batch));
-  FRACTAL_TRY(check_room_on_disk(batch));
   ReadLog::Notes notes = read_log_.take(space);
   const BatchContext context{space, options_, text_fields_, now(), keywords, notes, embedded};
   BatchOutcome outcome;
@@ -365,8 +365,7 @@ Result<void> Database::catch_up(const Look& look) const {
 }
 
 bool Database::is_large(const SpaceRecord& space) const {
-  return space.vectors >= options_.index.graph_from ||
-         (shares_.views != 0 && bytes_of_vectors(space) > shares_.views / 4);
+  return space.vectors >= options_.index.graph_from || is_much(bytes_of_vectors(space), shares_.views);
 }
 
 Result<void> Database::catch_up_if_room(const Look& look) const {
@@ -401,7 +400,7 @@ Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& qu
   std::vector<MemoryId> changed;
   const std::uint64_t applied = index_->applied(space.number);
   if (applied != 0 && applied < space.sequence) {
-    FRACTAL_TRY_INTO(VectorHits newer, scan_rows(space, pull, query, applied, changed));
+    FRACTAL_TRY_INTO(const VectorHits newer, scan_rows(space, pull, query, applied, changed));
     std::vector<MemoryId> excluded;
     std::set_union(changed.begin(), changed.end(), query.excluded.begin(), query.excluded.end(),
                    std::back_inserter(excluded));
@@ -409,7 +408,7 @@ Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& qu
     older.as_of = applied;
     older.excluded = excluded;
     auto unchanged = index_->search(space, older);
-    if (unchanged) return merge_hits(std::move(*unchanged), std::move(newer), query.k);
+    if (unchanged) return merge_hits(*unchanged, newer, query.k);
     if (unchanged.error().code != Errc::unavailable) return unchanged;
     changed.clear();
   }

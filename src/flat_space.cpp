@@ -71,9 +71,8 @@ class FlatSpace::Tail {
 // Before many rows are read in vain.
 Result<void> FlatSpace::expect_room(const SpaceRecord& to) const {
   const std::size_t more = to.vectors > slots_.size() ? to.vectors - slots_.size() : 0;
-  const std::size_t row = ChunkLayout(16, to.dimension).bytes / 16;
   const bool again = refused_ != 0 && to.vectors >= refused_;  // in vain, too
-  return check_room(again ? most_bytes_ + 1 : bytes_of_all() + more * row);
+  return check_room(again ? most_bytes_ + 1 : bytes_of_all() + more * VectorChunk::row_bytes(to.dimension));
 }
 
 Result<void> FlatSpace::check_room(std::size_t bytes) const {

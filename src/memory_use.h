@@ -21,6 +21,9 @@ struct MemoryShares {
   std::uint64_t reader_pages;  // and of each reader that waits for work; eight at most
 };
 
+// Vectors that take so much of the views' share had better lie in a file. Of no share (0): never.
+constexpr bool is_much(std::uint64_t bytes, std::uint64_t share) { return share != 0 && bytes > share / 4; }
+
 // Any thread.
 class MemoryUse {
  public:

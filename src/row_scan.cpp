@@ -8,7 +8,6 @@
 #include "src/vector_score.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace fractal {
@@ -47,12 +46,8 @@ Result<VectorHits> scan_rows(const SpaceRecord& space, const VectorIndex::Pull& 
   return hits;
 }
 
-VectorHits merge_hits(VectorHits left, VectorHits right, std::size_t k) {
-  std::vector<VectorHits::Entry> entries;
-  std::merge(left.entries.begin(), left.entries.end(), right.entries.begin(), right.entries.end(),
-             std::back_inserter(entries), Best::before);
-  if (entries.size() > k) entries.resize(k);
-  return {.entries = std::move(entries),
+VectorHits merge_hits(const VectorHits& left, const VectorHits& right, std::size_t k) {
+  return {.entries = merge_best(left.entries, right.entries, k),
           .matched = left.matched + right.matched,
           .visited = left.visited + right.visited,
           .exact = left.exact && right.exact,

@@ -14,7 +14,7 @@ namespace fractal {
 Result<VectorHits> scan_rows(const SpaceRecord& space, const VectorIndex::Pull& pull, const VectorQuery& query,
                              std::uint64_t after, std::vector<MemoryId>& changed);
 // Of two sets of vectors that have no id in common, with the same query.
-VectorHits merge_hits(VectorHits left, VectorHits right, std::size_t k);
+VectorHits merge_hits(const VectorHits& left, const VectorHits& right, std::size_t k);
 
 }  // namespace fractal
 

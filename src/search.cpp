@@ -15,6 +15,7 @@
 #include "src/validate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -133,16 +134,20 @@ class SearchRun {
     return {};
   }
 
-  // Those of the associated that are not candidates yet. With them the candidates hold all the best: whoever is not
-  // associated keeps the order of the mode among its like.
-  std::vector<MemoryId> missing_associated() const {
-    std::vector<MemoryId> known, missing;
+  // Those that are not candidates yet.
+  std::vector<MemoryId> missing(std::vector<MemoryId> ids) const {
+    std::vector<MemoryId> known;
     for (const Candidate& candidate : candidates_) known.push_back(candidate.id);
     std::sort(known.begin(), known.end());
-    for (const auto& [id, share] : associated_) {
-      if (!std::binary_search(known.begin(), known.end(), id)) missing.push_back(id);
-    }
-    return missing;
+    std::erase_if(ids, [&](MemoryId id) { return std::binary_search(known.begin(), known.end(), id); });
+    return ids;
+  }
+
+  // With them the candidates hold all the best: whoever is not associated keeps the order of the mode among its like.
+  std::vector<MemoryId> associated_ids() const {
+    std::vector<MemoryId> ids;
+    for (const auto& [id, share] : associated_) ids.push_back(id);
+    return ids;
   }
 
   // The candidates are all that may be among the best.
@@ -225,8 +230,8 @@ class SearchRun {
       candidates_.push_back({.id = hit.id, .score = hit.score, .vector = hit.score});
     };
     for (const auto& hit : hits.entries) add(hit);
-    if (const auto missing = missing_associated(); !missing.empty()) {
-      FRACTAL_TRY_INTO(const VectorHits more, vectors(missing.size(), borrowed(missing)));
+    if (const auto rest = missing(associated_ids()); !rest.empty()) {
+      FRACTAL_TRY_INTO(const VectorHits more, vectors(rest.size(), borrowed(rest)));
       for (const auto& hit : more.entries) add(hit);
     }
     finish_candidates();
@@ -267,10 +272,10 @@ class SearchRun {
       const Candidate most{.id = hit.id, .vector = best_vector, .coverage = hit.coverage};
       if (fused(most) >= bar) rest.push_back(hit.id);
     }
-    for (const auto& [id, share] : associated_) rest.push_back(id);
-    std::sort(rest.begin(), rest.end());
-    rest.erase(std::unique(rest.begin(), rest.end()), rest.end());
-    FRACTAL_TRY(add_scored(by_vector, rest));
+    std::vector<MemoryId> ids;
+    const auto associated = associated_ids();
+    std::set_union(rest.begin(), rest.end(), associated.begin(), associated.end(), std::back_inserter(ids));
+    FRACTAL_TRY(add_scored(missing(std::move(ids))));
     FRACTAL_TRY_INTO(const VectorHits both, vectors(0, borrowed(words)));
     result_.matched = by_vector.matched + words.size() - both.matched;
     finish_candidates();
@@ -300,11 +305,7 @@ class SearchRun {
 
   // Memories that are not among the best by vector; their vector score is computed exactly. Without a vector and
   // without a word they do not match.
-  Result<void> add_scored(const VectorHits& by_vector, std::vector<MemoryId> ids) {
-    std::vector<MemoryId> known;
-    for (const auto& hit : by_vector.entries) known.push_back(hit.id);
-    std::sort(known.begin(), known.end());
-    std::erase_if(ids, [&](MemoryId id) { return std::binary_search(known.begin(), known.end(), id); });
+  Result<void> add_scored(const std::vector<MemoryId>& ids) {
     FRACTAL_TRY_INTO(VectorHits scores, vectors(ids.size(), borrowed(ids)));
     std::sort(scores.entries.begin(), scores.entries.end(),
               [](const auto& left, const auto& right) { return left.id < right.id; });

@@ -28,13 +28,14 @@ template <class T> class SpaceMap {
     return entry;
   }
 
-  void drop(std::uint64_t space) {
-    std::shared_ptr<T> last;  // freed outside the lock
+  // What was there: it goes with the caller's hold, outside the lock.
+  std::shared_ptr<T> drop(std::uint64_t space) {
     const std::unique_lock lock(mutex_);
-    if (const auto found = spaces_.find(space); found != spaces_.end()) {
-      last = std::move(found->second);
-      spaces_.erase(found);
-    }
+    const auto found = spaces_.find(space);
+    if (found == spaces_.end()) return nullptr;
+    auto dropped = std::move(found->second);
+    spaces_.erase(found);
+    return dropped;
   }
 
   template <class Visit> void each(const Visit& visit) const {

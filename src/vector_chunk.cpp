@@ -23,11 +23,6 @@ float above(double x) {
   return std::nextafter(static_cast<float>(x * (1 + 1e-9)), std::numeric_limits<float>::infinity());
 }
 
-std::size_t row_bytes(std::size_t dimension) {
-  return code_stride(dimension) + dimension * sizeof(float) + 2 * sizeof(std::uint64_t) + sizeof(double) +
-         3 * sizeof(float);
-}
-
 constexpr std::size_t most_bytes = 8u << 20;
 constexpr std::size_t alignment = 64;
 
@@ -111,6 +106,11 @@ void VectorChunk::place(std::byte* image) {
   died = deaths_of_rows_.get();
   for (std::size_t row = 0; row < capacity; ++row) died[row].store(alive, std::memory_order_relaxed);
   bytes_ += capacity * sizeof(*died);
+}
+
+std::size_t VectorChunk::row_bytes(std::size_t dimension) {
+  return code_stride(dimension) + dimension * sizeof(float) + 2 * sizeof(std::uint64_t) + sizeof(double) +
+         3 * sizeof(float);
 }
 
 std::size_t VectorChunk::good_capacity(std::size_t rows_before, std::size_t dimension) {

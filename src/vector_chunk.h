@@ -44,6 +44,8 @@ class VectorChunk {
   // Over an image with its first `used` rows filled, of which nothing may be written; `owner` keeps it in place.
   VectorChunk(std::size_t rows, std::size_t components, std::size_t used, const std::byte* image,
               std::shared_ptr<const void> owner);
+  // Of an image, for each row.
+  static std::size_t row_bytes(std::size_t dimension);
   // A good capacity for the chunk that follows so many rows: small spaces stay small. A multiple of 16.
   static std::size_t good_capacity(std::size_t rows_before, std::size_t dimension);
 

@@ -86,6 +86,7 @@ Result<File> File::open_to_write(const std::string& path) { return open(path, O_
 Result<File> File::create(const std::string& path, unsigned permissions) {
   return open(path, O_RDWR | O_NONBLOCK | O_CREAT | O_TRUNC, permissions, Call::create);
 }
+
 File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }

@@ -93,10 +93,10 @@ class GraphSearch {
 
   Result<VectorHits> walk_all(double ef) {
     if (ef > most_ef || view_.rows < 16 * query_.k) return scan();
-    FRACTAL_TRY_INTO(auto entries, entries_of_walk(static_cast<std::size_t>(ef), nullptr));
+    FRACTAL_TRY_INTO(const auto entries, entries_of_walk(static_cast<std::size_t>(ef), nullptr));
     if (entries.size() < query_.k) return scan();
-    FRACTAL_TRY_INTO(VectorHits behind, scan_view(view_, query_, blocks()));
-    return merge(std::move(entries), std::move(behind), count_matched(), ef);
+    FRACTAL_TRY_INTO(const VectorHits behind, scan_view(view_, query_, blocks()));
+    return merge(entries, behind, count_matched(), ef);
   }
 
   std::size_t count_matched() const {
@@ -127,23 +127,20 @@ class GraphSearch {
       wider = std::max(wider, 1.0);
       budget -= visited * wider;
       if (budget < 0 || ef * wider > most_ef) return scan();
-      FRACTAL_TRY_INTO(auto entries,
+      FRACTAL_TRY_INTO(const auto entries,
                        entries_of_walk(static_cast<std::size_t>(ef * wider), taken_.allowed->bits.data()));
       const auto found = static_cast<double>(walked_.in_pool);
       if (found >= wanted && entries.size() >= query_.k) {
-        FRACTAL_TRY_INTO(VectorHits behind, scan_slots(view_, query_, allowed_behind_));
-        return merge(std::move(entries), std::move(behind), taken_.allowed->slots.size(), ef * wider);
+        FRACTAL_TRY_INTO(const VectorHits behind, scan_slots(view_, query_, allowed_behind_));
+        return merge(entries, behind, taken_.allowed->slots.size(), ef * wider);
       }
       wider *= std::clamp(1.2 * wanted / std::max(found, 1.0), 1.5, 16.0);
     }
   }
 
-  VectorHits merge(std::vector<VectorHits::Entry> entries, VectorHits behind, std::size_t matched, double ef) const {
-    std::vector<VectorHits::Entry> both(entries.size() + behind.entries.size());
-    std::merge(entries.begin(), entries.end(), behind.entries.begin(), behind.entries.end(), both.begin(),
-               Best::before);
-    if (both.size() > query_.k) both.resize(query_.k);
-    return {.entries = std::move(both),
+  VectorHits merge(const std::vector<VectorHits::Entry>& entries, const VectorHits& behind, std::size_t matched,
+                   double ef) const {
+    return {.entries = merge_best(entries, behind.entries, query_.k),
             .matched = matched,
             .visited = visited_ + behind.visited,
             .exact = false,

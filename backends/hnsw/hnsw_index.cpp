@@ -64,14 +64,11 @@ class HnswIndex final : public VectorIndex {
   }
 
   void drop(std::uint64_t space) override {
-    if (const auto found = find(space)) found->abandon();
-    spaces_.drop(space);
+    if (const auto dropped = spaces_.drop(space)) dropped->abandon();
   }
 
   void erase(std::uint64_t space) override {
-    const auto found = find(space);
-    drop(space);
-    if (found) found->retire();
+    if (const auto dropped = spaces_.drop(space)) dropped->retire();
     if (!setting_.folder || setting_.folder->bytes(space) == 0) return;
     const auto writing = setting_.folder->lock();  // if another process has it, that is of no harm to these files
     if (auto removed = setting_.folder->keep_only(space, {}); !removed) note(removed.error().message);

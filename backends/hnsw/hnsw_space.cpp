@@ -6,6 +6,7 @@
 #include "backends/hnsw/lay_out.h"
 #include "src/error.h"
 #include "src/id_table.h"
+#include "src/memory_use.h"
 #include "src/validate.h"
 
 #include <algorithm>
@@ -21,10 +22,10 @@ constexpr double due_dead = 0.2;
 constexpr std::size_t remembered_questions = 64;
 constexpr std::uint32_t questions_per_remembered = 16;
 
-std::size_t bytes_of_row(std::size_t dimension) { return ChunkLayout(16, dimension).bytes / 16; }
-std::size_t bytes_of_row(const FlatView& view) { return bytes_of_row(view.dimension); }
 // The rows that no generation has.
-std::size_t bytes_of_added(const FlatView& view) { return (view.rows - view.frozen_rows()) * bytes_of_row(view); }
+std::size_t bytes_of_added(const FlatView& view) {
+  return (view.rows - view.frozen_rows()) * VectorChunk::row_bytes(view.dimension);
+}
 
 }  // namespace
 
@@ -67,7 +68,7 @@ Result<void> HnswSpace::catch_up(const SpaceRecord& to, const VectorIndex::Pull&
 // Once, and only into an empty space: what has rows already need not wait for a build under way.
 Result<void> HnswSpace::load(const SpaceRecord& to) {
   if (flat_.applied() != 0 || !setting_.folder) looked_for_files_ = true;
-  const bool crowded = setting_.most_bytes != 0 && to.vectors * bytes_of_row(to.dimension) > setting_.most_bytes / 4;
+  const bool crowded = is_much(to.vectors * VectorChunk::row_bytes(to.dimension), setting_.most_bytes);
   if (looked_for_files_ || (to.vectors < setting_.options.graph_from && !crowded)) return {};
   const std::lock_guard building(build_mutex_);
   if (looked_for_files_.exchange(true) || flat_.applied() != 0) return {};
@@ -152,8 +153,7 @@ void HnswSpace::retire() {
 bool HnswSpace::is_small() const { return !is_crowded() && flat_.view().living < setting_.options.graph_from; }
 
 bool HnswSpace::is_crowded() const {
-  if (setting_.most_bytes == 0 || !setting_.folder || !setting_.options.map) return false;
-  return bytes_of_added(flat_.view()) > setting_.most_bytes / 4;
+  return setting_.folder && setting_.options.map && is_much(bytes_of_added(flat_.view()), setting_.most_bytes);
 }
 
 bool HnswSpace::is_due() const {
@@ -210,7 +210,8 @@ Result<void> HnswSpace::take_newer() {
 Result<void> HnswSpace::check_room(bool anew) const {
   const FlatView view = flat_.view();
   const std::uint64_t graph = view.rows * (20 + 8 * std::size_t{setting_.options.m});
-  const std::uint64_t rows = can_extend(view, anew) ? bytes_of_added(view) : view.living * bytes_of_row(view);
+  const std::uint64_t rows =
+      can_extend(view, anew) ? bytes_of_added(view) : view.living * VectorChunk::row_bytes(view.dimension);
   const std::uint64_t memory = flat_.bytes() + rows + 2 * graph;
   if (setting_.most_bytes != 0 && memory > setting_.most_bytes) {
     return make_error(Errc::unavailable,

@@ -19,7 +19,7 @@ struct LaidOut {
   std::shared_ptr<Generation> generation{};
   const Graph* previous = nullptr;  // over the rows that came first
 };
-bool can_extend(const FlatView& view, bool anew);
+bool can_extend(const FlatView& view, bool anew);  // whether they can stay
 Result<LaidOut> lay_out(const FlatView& view, std::uint64_t space, bool anew);
 
 // With the questions given, with rows of the generation, and with rows and noise: the worst of these kinds counts.

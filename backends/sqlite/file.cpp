@@ -144,9 +144,9 @@ struct LogLimits {
 Result<void> configure_writer(Connection& connection, const Options& options) {
   const LogLimits log(options.disk_budget);
   const std::string settings = fmt::format(
-      "PRAGMA secure_delete = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = {}; PRAGMA wal_autocheckpoint = "
+      "PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = "
       "{}; "
-      "PRAGMA cell_size_check = ON",
+      "PRAGMA wal_autocheckpoint = {}",
       cache_kib(MemoryShares(options.memory_budget).writer_pages), log.bytes_kept, log.pages);
   FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
   FRACTAL_TRY(enter_wal(connection, options.busy_timeout));

@@ -7,6 +7,7 @@
 // Every recall is that of the queries timed, against the exact answers. hnswlib's ef is the least that reaches the
 // recall on every second query.
 #include "bench/arguments.h"
+#include "bench/process_memory.h"
 #include "raw_hnswlib.h"
 #include "timing.h"
 #include "vector_store.h"
@@ -44,16 +45,6 @@ unsigned u_of(std::size_t row) {
   std::uint64_t z = (row + 1) * 0x9e3779b97f4a7c15;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
   return static_cast<unsigned>((z ^ (z >> 31)) % 1000);
-}
-
-// Private memory of this process, in MB.
-double anonymous_megabytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    double kilobytes = 0;
-    if (word == "RssAnon:" && status >> kilobytes) return kilobytes / 1024;
-  }
-  return 0;
 }
 
 fractal::Codes codes_of(const std::string& name) {
@@ -242,9 +233,9 @@ int main(int count, char** arguments) {
     std::printf("graph by maintain()               %6.1f s\n", seconds([&] { memory.maintain().value(); }));
   }
   if (options.count("--codes") != 0) open(path, codes).maintain().value();  // a graph made with others takes these
-  std::printf("vectors in this process           %6.1f MB private\n", anonymous_megabytes());
+  std::printf("vectors in this process           %6.1f MB private\n", memory_of_process("RssAnon"));
   ::malloc_trim(0);  // else what comes takes the place of what went
-  const double before = anonymous_megabytes();
+  const double before = memory_of_process("RssAnon");
   FractalMemory memory = open(":memory:", codes);
   const double opening = seconds([&] {
     memory = open(path, codes);
@@ -254,7 +245,7 @@ int main(int count, char** arguments) {
               static_cast<unsigned long long>(memory.stats().value().graph_vectors));
   Searches searches(memory, vectors, rounds);
   (void)searches.queries_a_second({.payloads = false}, queries_timed);
-  std::printf("private memory while searching    %6.1f MB\n", anonymous_megabytes() - before);
+  std::printf("private memory while searching    %6.1f MB\n", memory_of_process("RssAnon") - before);
 
   const auto raw = raw_hnswlib_native(vectors.dimension);
   const std::string file =

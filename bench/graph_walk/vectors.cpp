@@ -1,6 +1,7 @@
 // Invariant: every vector has length 1, and `nearest` are places among the rows.
 #include "vectors.h"
 
+#include "bench/number_file.h"
 #include "src/kernels.h"
 
 #include <fractal/embedder.h>
@@ -18,18 +19,6 @@ namespace {
 void to_length_one(float* vector, std::size_t n) {
   const double length = std::sqrt(kernels::dot(vector, vector, n));
   for (std::size_t j = 0; j < n; ++j) vector[j] = static_cast<float>(vector[j] / length);
-}
-
-template <class Number> std::vector<Number> numbers_of(const std::string& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  const auto bytes = static_cast<std::size_t>(std::max<std::streamoff>(in.tellg(), 0));
-  std::vector<Number> numbers(bytes / sizeof(Number));
-  in.seekg(0).read(reinterpret_cast<char*>(numbers.data()), static_cast<std::streamsize>(bytes));
-  if (!in || numbers.empty()) {
-    std::fprintf(stderr, "cannot read %s\n", file.c_str());
-    std::exit(1);
-  }
-  return numbers;
 }
 
 }  // namespace

@@ -157,67 +157,14 @@ class Usearch:
         pass
 
 
-class SqliteVec:
-    """Exact, in SQLite, synchronous=FULL."""
-    name, package, durable, efforts, filters = "sqlite-vec", "sqlite-vec", True, [None], True
+class InSqlite:
+    """What the two extensions of SQLite have in common; pysqlite3 brings a SQLite that loads them."""
 
-    def __init__(self, folder):
+    def __init__(self, file, extension):
         import pysqlite3
-        import sqlite_vec
-        self.connection = pysqlite3.connect(f"{folder}/vec.db", isolation_level=None)
+        self.connection = pysqlite3.connect(file, isolation_level=None)
         self.connection.enable_load_extension(True)
-        sqlite_vec.load(self.connection)
-        self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.execute("PRAGMA synchronous=FULL")
-        self.connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS rows USING vec0(v float[384] distance_metric=cosine, "
-                                "u integer, +text text)")
-
-    def insert(self, id_, vector, u):
-        self.connection.execute("INSERT INTO rows(rowid, v, u, text) VALUES (?, ?, ?, ?)",
-                                (int(id_), vector.tobytes(), int(u), text_of(id_)))
-
-    def add(self, ids, vectors, u):
-        for batch in batches(len(ids), 10_000):
-            self.connection.execute("BEGIN")
-            for i in batch:
-                self.insert(ids[i], vectors[i], u[i])
-            self.connection.execute("COMMIT")
-
-    def finish(self):
-        pass
-
-    store = insert
-
-    def delete(self, id_):
-        self.connection.execute("DELETE FROM rows WHERE rowid = ?", (int(id_),))
-
-    def search(self, question, _effort, share):
-        condition = f" AND u < {share}" if share < 1000 else ""
-        return [row[0] for row in self.connection.execute(
-            f"SELECT rowid FROM rows WHERE v MATCH ? AND k = {K}{condition}", (question.tobytes(),))]
-
-    def close(self):
-        self.connection.close()
-
-
-class Vectorlite:
-    """hnswlib as a virtual table of SQLite, in memory, saved to a file when the connection closes."""
-    name, package, durable, efforts, filters = "vectorlite", "vectorlite-py", False, EFS, False
-
-    def __init__(self, folder):
-        import pysqlite3
-        import vectorlite_py
-        self.connection = pysqlite3.connect(f"{folder}/vectorlite.db", isolation_level=None)
-        self.connection.enable_load_extension(True)
-        self.connection.load_extension(vectorlite_py.vectorlite_path())
-        self.connection.execute("CREATE TABLE IF NOT EXISTS rows(id INTEGER PRIMARY KEY, u INTEGER, text TEXT)")
-        self.connection.execute(
-            f"CREATE VIRTUAL TABLE IF NOT EXISTS vectors USING vectorlite(v float32[{DIMENSION}] cosine, "
-            f"hnsw(max_elements=200000, M={M}, ef_construction={EF_CONSTRUCTION}), '{folder}/vectorlite.index')")
-
-    def store(self, id_, vector, u):
-        self.connection.execute("INSERT INTO vectors(rowid, v) VALUES (?, ?)", (int(id_), vector.tobytes()))
-        self.connection.execute("INSERT INTO rows VALUES (?, ?, ?)", (int(id_), int(u), text_of(id_)))
+        self.connection.load_extension(extension)
 
     def add(self, ids, vectors, u):
         for batch in batches(len(ids), 10_000):
@@ -229,6 +176,51 @@ class Vectorlite:
     def finish(self):
         pass
 
+    def close(self):
+        self.connection.close()
+
+
+class SqliteVec(InSqlite):
+    """Exact, in SQLite, synchronous=FULL."""
+    name, package, durable, efforts, filters = "sqlite-vec", "sqlite-vec", True, [None], True
+
+    def __init__(self, folder):
+        import sqlite_vec
+        super().__init__(f"{folder}/vec.db", sqlite_vec.loadable_path())
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=FULL")
+        self.connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS rows USING vec0(v float[384] distance_metric=cosine, "
+                                "u integer, +text text)")
+
+    def store(self, id_, vector, u):
+        self.connection.execute("INSERT INTO rows(rowid, v, u, text) VALUES (?, ?, ?, ?)",
+                                (int(id_), vector.tobytes(), int(u), text_of(id_)))
+
+    def delete(self, id_):
+        self.connection.execute("DELETE FROM rows WHERE rowid = ?", (int(id_),))
+
+    def search(self, question, _effort, share):
+        condition = f" AND u < {share}" if share < 1000 else ""
+        return [row[0] for row in self.connection.execute(
+            f"SELECT rowid FROM rows WHERE v MATCH ? AND k = {K}{condition}", (question.tobytes(),))]
+
+
+class Vectorlite(InSqlite):
+    """hnswlib as a virtual table of SQLite, in memory, saved to a file when the connection closes."""
+    name, package, durable, efforts, filters = "vectorlite", "vectorlite-py", False, EFS, False
+
+    def __init__(self, folder):
+        import vectorlite_py
+        super().__init__(f"{folder}/vectorlite.db", vectorlite_py.vectorlite_path())
+        self.connection.execute("CREATE TABLE IF NOT EXISTS rows(id INTEGER PRIMARY KEY, u INTEGER, text TEXT)")
+        self.connection.execute(
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS vectors USING vectorlite(v float32[{DIMENSION}] cosine, "
+            f"hnsw(max_elements=200000, M={M}, ef_construction={EF_CONSTRUCTION}), '{folder}/vectorlite.index')")
+
+    def store(self, id_, vector, u):
+        self.connection.execute("INSERT INTO vectors(rowid, v) VALUES (?, ?)", (int(id_), vector.tobytes()))
+        self.connection.execute("INSERT INTO rows VALUES (?, ?, ?)", (int(id_), int(u), text_of(id_)))
+
     def delete(self, id_):
         self.connection.execute("DELETE FROM vectors WHERE rowid = ?", (int(id_),))
         self.connection.execute("DELETE FROM rows WHERE id = ?", (int(id_),))
@@ -236,9 +228,6 @@ class Vectorlite:
     def search(self, question, effort, _share):
         return [row[0] for row in self.connection.execute(
             f"SELECT rowid FROM vectors WHERE knn_search(v, knn_param(?, {K}, {effort}))", (question.tobytes(),))]
-
-    def close(self):
-        self.connection.close()
 
 
 class Zvec:

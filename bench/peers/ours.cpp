@@ -1,5 +1,7 @@
 // What measure.py measures of other engines, of this library: the same phases, corpus and lines of JSON.
 //   ours PHASE CORPUS FOLDER
+#include "bench/number_file.h"
+#include "bench/process_memory.h"
 #include "bench/timing.h"
 
 #include <fractal/format.h>
@@ -11,7 +13,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ namespace {
 using fractal::Filter;
 using fractal::FractalMemory;
 using fractal::bench::median;
+using fractal::bench::memory_of_process;
+using fractal::bench::numbers_of;
 using fractal::bench::seconds;
 
 constexpr std::size_t k = 10, dimension = 384, most_questions = 300, rows_of_batch = 1000, rounds = 3;
@@ -27,18 +30,6 @@ constexpr std::size_t first_new = 150'000;
 constexpr std::array<unsigned, 6> shares{1000, 500, 200, 100, 10, 1};
 constexpr std::array<double, 7> recalls{0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
 constexpr double enough = 0.9975;
-
-template <class Number> std::vector<Number> numbers_of(const std::string& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  if (!in) {
-    std::fprintf(stderr, "cannot read %s\n", file.c_str());
-    std::exit(1);
-  }
-  std::vector<Number> numbers(static_cast<std::size_t>(in.tellg()) / sizeof(Number));
-  in.seekg(0).read(reinterpret_cast<char*>(numbers.data()),
-                   static_cast<std::streamsize>(numbers.size() * sizeof(Number)));
-  return numbers;
-}
 
 struct Corpus {
   std::string folder;
@@ -59,14 +50,6 @@ fractal::Memory row(std::size_t id, std::span<const float> vector, unsigned u) {
   return {.coordinate = {static_cast<double>(id)},
           .payload = fmt::format(R"({{"u":{},"text":"memory number {}"}})", u, id),
           .embedding = {vector.begin(), vector.end()}};
-}
-
-double private_mb() {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("RssAnon:")) return std::stod(line.substr(8)) / 1024;
-  }
-  return 0;
 }
 
 void print(const std::string& phase, const std::string& fields) {
@@ -141,14 +124,14 @@ std::string curve(const FractalMemory& memory, const Corpus& corpus, unsigned sh
 }
 
 void query(const Corpus& corpus, const std::string& folder) {
-  const double before = private_mb();
+  const double before = memory_of_process("RssAnon");
   std::vector<FractalMemory> memory;
   const double opening = seconds([&] {
     memory.push_back(open(folder));
     (void)memory[0].search(corpus.question(0)).value();
   });
   for (std::size_t q = 0; q < corpus.count(); ++q) (void)memory[0].search(corpus.question(q)).value();
-  const double taken = private_mb() - before;
+  const double taken = memory_of_process("RssAnon") - before;
   std::string curves;
   for (const unsigned share : shares) {
     curves += fmt::format(R"({}"{}": [{}])", curves.empty() ? "" : ", ", share, curve(memory[0], corpus, share));
