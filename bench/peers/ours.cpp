@@ -1,5 +1,7 @@
-// What measure.py measures of other engines, of this library: the same phases, corpus and lines of JSON.
+// What measure.py measures of other engines, of this library: the same phases, corpus and lines of JSON; and `commit`,
+// single inserts beside the floor's.
 //   ours PHASE CORPUS FOLDER
+#include "bench/floor/sqlite_rows.h"
 #include "bench/number_file.h"
 #include "bench/process_memory.h"
 #include "bench/timing.h"
@@ -39,8 +41,8 @@ struct Corpus {
   std::span<const float> question(std::size_t i) const { return {questions.data() + i * dimension, dimension}; }
 };
 
-FractalMemory open(const std::string& folder) {
-  fractal::Options options{.path = folder + "/memory.db", .indexed_fields = {"u"}};
+FractalMemory open(const std::string& folder, const std::string& file = "memory.db") {
+  fractal::Options options{.path = folder + "/" + file, .indexed_fields = {"u"}};
   options.embedder = nullptr;
   options.index.background = false;
   return FractalMemory::open(options).value();
@@ -75,11 +77,15 @@ void build(const Corpus& corpus, const std::string& folder) {
   print("build", fmt::format(R"("bulk_s": {}, "finish_s": {}, "rows": {})", bulk, finish, u.size()));
 }
 
+fractal::Memory new_row(const Corpus& corpus, std::size_t i) {
+  return row(first_new + i, corpus.question(i % corpus.count()), static_cast<unsigned>(i % 1000));
+}
+
 void insert(const std::string& phase, const Corpus& corpus, const std::string& folder, std::size_t count) {
   const auto memory = open(folder);
   std::vector<double> inserts, deletes;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto one = row(first_new + i, corpus.question(i % corpus.count()), static_cast<unsigned>(i % 1000));
+    const auto one = new_row(corpus, i);
     inserts.push_back(seconds([&] { memory.store(one).value(); }));
   }
   for (std::size_t i = 0; i < count; ++i) {
@@ -87,6 +93,22 @@ void insert(const std::string& phase, const Corpus& corpus, const std::string& f
   }
   print(phase, fmt::format(R"("insert_ms": {}, "durable": true, "delete_ms": {}, "inserts": {})",
                            1e3 * median(std::move(inserts)), 1e3 * median(std::move(deletes)), count));
+}
+
+// Single inserts beside the same rows by SQLite's own calls into the same tables, by turns; each has a file of its own.
+void commit(const Corpus& corpus, const std::string& folder) {
+  const auto memory = open(folder, "ours.db");
+  open(folder, "floor.db").store(new_row(corpus, 0)).value();
+  fractal::bench::SqliteRows floor(folder + "/floor.db");
+  std::vector<double> inserts, commits;
+  for (std::size_t i = 1; i <= 1000; ++i) {
+    const auto one = new_row(corpus, i);
+    const auto ready = fractal::bench::SqliteRows::prepare(one);
+    inserts.push_back(seconds([&] { memory.store(one).value(); }));
+    commits.push_back(seconds([&] { floor.store({&ready, 1}); }));
+  }
+  const double job = median(std::move(inserts)), raw = median(std::move(commits));
+  print("commit", fmt::format(R"("insert_ms": {}, "raw_ms": {}, "rate_to_raw": {})", 1e3 * job, 1e3 * raw, raw / job));
 }
 
 double recall_of(const fractal::SearchResult& found, const std::uint32_t* truth) {
@@ -151,7 +173,7 @@ void binding(const Corpus& corpus, const std::string& folder) {
 
 int main(int count, char** arguments) {
   if (count != 4) {
-    std::fprintf(stderr, "usage: ours build|insert|syncs|query|binding CORPUS FOLDER\n");
+    std::fprintf(stderr, "usage: ours build|insert|syncs|query|binding|commit CORPUS FOLDER\n");
     return 2;
   }
   const std::string phase = arguments[1], folder = arguments[3];
@@ -161,4 +183,5 @@ int main(int count, char** arguments) {
   if (phase == "syncs") insert(phase, corpus, folder, 20);
   if (phase == "query") query(corpus, folder);
   if (phase == "binding") binding(corpus, folder);
+  if (phase == "commit") commit(corpus, folder);
 }

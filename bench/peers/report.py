@@ -60,6 +60,10 @@ def tables(engines):
                  number(query.get("private_mb")), number(query.get("open_ms"))]
         print(f"| {name_of(engine)} | {' | '.join(cells)} |")
     for engine in engines:
+        if "raw_ms" in engine.get("commit", {}):
+            commit = engine["commit"]
+            print(f"\n{name_of(engine)}: one insert {commit['insert_ms']:.3f} ms, the same row by SQLite's own calls "
+                  f"{commit['raw_ms']:.3f} ms: {commit['rate_to_raw']:.2f} of its rate")
         for phase, result in engine.items():
             if isinstance(result, dict) and "error" in result:
                 print(f"\n{name_of(engine)}, {phase}: {result['error']}")

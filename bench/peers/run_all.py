@@ -71,6 +71,8 @@ def main():
                 if phase == "build":
                     result["disk_bytes"] = bytes_of(folder)
                 if phase == "insert":
+                    if not package:
+                        result["commit"], _ = run(command("commit", str(folder)))
                     result["syncs_a_write"] = count_syncs(command("syncs", str(folder)))
                 print(package or "ours", phase, json.dumps(result[phase])[:160], file=sys.stderr, flush=True)
                 if phase == "binding":
