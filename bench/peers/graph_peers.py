@@ -1,13 +1,18 @@
 """Walks over a graph by other libraries: coordinates within three hops counted, shortest paths; a line of JSON each.
 
-graph_peers.py LINKS     a line a link: from, to, type, parted by tabs
+graph_peers.py LINKS OURS RESULT
+
+LINKS: a line a link: from, to, type, parted by tabs. OURS: what links_bench printed of them. All of it goes into RESULT, the
+JSON of run_all.py, as "graph".
 
 Links are directed. Starts and ends are random, from a fixed seed. An engine that keeps its
 graph in a database has it there."""
 
 import importlib.metadata
 import json
+import pathlib
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -93,7 +98,21 @@ def rate(work, arguments):
     return len(arguments) / statistics.median(times), statistics.mean(answers)
 
 
+def ours(file):
+    """Rates and means of links_bench's lines, by the names that the others have."""
+    found = {"engine": "FractalMemory"}
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            match = re.match(r"(.*?)\s+(\d+)/s, bare arrays\s+(\d+)/s.*\(([\d.]+) ", line)
+            rate_of = {"three hops counted": "three_hops_a_second", "shortest path, 32 hops at most": "paths_a_second"}
+            if match and match[1] in rate_of:
+                found[rate_of[match[1]]] = float(match[2])
+                found[rate_of[match[1]] + "_bare_arrays"] = float(match[3])
+    return found
+
+
 def main():
+    results = [ours(sys.argv[2])]
     with open(sys.argv[1], encoding="utf-8") as file:
         links = [(int(start), int(end), kind) for start, end, kind in (line.rstrip("\n").split("\t") for line in file)]
     nodes = max(max(link[0], link[1]) for link in links) + 1
@@ -105,9 +124,12 @@ def main():
             pairs = [(choice.randrange(nodes), choice.randrange(nodes)) for _ in range(max(kind.walks // 5, 20))]
             walks, mean = rate(engine.within, starts)
             paths, length = rate(engine.path, pairs)
-            print(json.dumps({"engine": kind.package, "version": importlib.metadata.version(kind.package),
-                              "three_hops_a_second": walks, "mean_count": mean, "paths_a_second": paths,
-                              "mean_length": length}), flush=True)
+            results.append({"engine": kind.package, "version": importlib.metadata.version(kind.package),
+                            "three_hops_a_second": walks, "mean_count": mean, "paths_a_second": paths,
+                            "mean_length": length})
+            print(json.dumps(results[-1]), flush=True)
+    file = pathlib.Path(sys.argv[3])
+    file.write_text(json.dumps({**json.loads(file.read_text()), "graph": results}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

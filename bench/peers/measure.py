@@ -5,13 +5,15 @@ measure.py PACKAGE PHASE CORPUS FOLDER
 CORPUS is what peers_bench --write made. Phases, each in a process of its own:
   build    all rows in bulk, and what makes them searchable at full speed
   insert   single rows into what build left, durable where the engine has a way; then deletes
-  query    open to first answer, private memory, recall and queries a second at each setting of care
+  open     open to first answer; what is imported has been imported before
+  query    private memory, recall and queries a second at each setting of care
   binding  a search among one row: what a call through Python costs at least"""
 
 import importlib.metadata
 import json
 import statistics
 import sys
+import tempfile
 import time
 
 import numpy
@@ -92,16 +94,25 @@ def point_of(engine, corpus, effort, share, truth):
     return {"setting": str(effort), "recall": recall, "qps": len(found) / statistics.median(times)}
 
 
-def query(kind, corpus, folder):
+def opening(kind, corpus, folder):
     effort = kind.efforts[len(kind.efforts) // 2]
-    before = private_mb()
+    with tempfile.TemporaryDirectory() as empty:
+        kind(empty).close()
     begin = time.perf_counter()
     engine = kind(folder)
     engine.search(corpus.questions[0], effort, 1000)
-    opening = time.perf_counter() - begin
+    taken = time.perf_counter() - begin
+    engine.close()
+    return {"open_ms": 1e3 * taken}
+
+
+def query(kind, corpus, folder):
+    effort = kind.efforts[len(kind.efforts) // 2]
+    before = private_mb()
+    engine = kind(folder)
     for question in corpus.questions[:SLOW_QUESTIONS]:
         engine.search(question, effort, 1000)
-    result = {"open_ms": 1e3 * opening, "private_mb": private_mb() - before, "curves": {}}
+    result = {"private_mb": private_mb() - before, "curves": {}}
     for share in SHARES if kind.filters else SHARES[:1]:
         truth = corpus.truth(share)
         points = result["curves"][share] = []
@@ -124,7 +135,7 @@ def binding(kind, corpus, folder):
 def main():
     package, phase, corpus, folder = sys.argv[1:5]
     kind = engines.ALL[package]
-    work = {"build": build, "insert": insert, "query": query, "binding": binding,
+    work = {"build": build, "open": opening, "insert": insert, "query": query, "binding": binding,
             "syncs": lambda *with_these: insert(*with_these, count=20)}[phase]
     result = work(kind, Corpus(corpus), folder)
     print(json.dumps({"engine": kind.name, "version": importlib.metadata.version(package), "phase": phase, **result}))

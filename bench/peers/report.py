@@ -47,8 +47,9 @@ def tables(engines):
         cells = [*rates(engine, 1000, RECALLS), *filtered, number(engine.get("binding", {}).get("call_us"))]
         print(f"| {name_of(engine)} | {' | '.join(cells)} |")
     print()
-    print("| engine | bulk, rows/s | searchable, s | one insert, ms | syncs | one delete, ms | disk, MB | private, MB | open, ms |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| engine | bulk, rows/s | searchable, s | one insert, ms | syncs | one delete, ms | disk, MB | private, MB | open, ms "
+          "| from disk, ms |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for engine in engines:
         build, insert, query = (engine.get(phase, {}) for phase in ("build", "insert", "query"))
         bulk = build["rows"] / build["bulk_s"] if "rows" in build else None
@@ -57,7 +58,8 @@ def tables(engines):
         syncs = engine.get("syncs_a_write")
         cells = [number(bulk), number(ready, 1), number(insert.get("insert_ms"), 2) + mark, number(syncs, 1),
                  number(insert.get("delete_ms"), 2), number(engine.get("disk_bytes", 0) / 1e6),
-                 number(query.get("private_mb")), number(query.get("open_ms"))]
+                 number(query.get("private_mb")), number(engine.get("open", {}).get("open_ms")),
+                 number(engine.get("open_uncached", {}).get("open_ms"))]
         print(f"| {name_of(engine)} | {' | '.join(cells)} |")
     for engine in engines:
         if "raw_ms" in engine.get("commit", {}):
@@ -67,6 +69,14 @@ def tables(engines):
         for phase, result in engine.items():
             if isinstance(result, dict) and "error" in result:
                 print(f"\n{name_of(engine)}, {phase}: {result['error']}")
+
+
+def graph_table(graph):
+    print("\n| engine | three hops counted, a second | shortest paths, a second |")
+    print("|---|---|---|")
+    for engine in graph:
+        print(f"| {engine['engine']} {engine.get('version', '')} | {engine['three_hops_a_second']:,.0f} "
+              f"| {engine['paths_a_second']:,.0f} |")
 
 
 class Picture:
@@ -146,13 +156,15 @@ def draw_bars(engines, value, unit, file):
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
-        engines = json.load(file)["engines"]
+        result = json.load(file)
+    engines = result["engines"]
     tables(engines)
+    graph_table(result.get("graph", []))
     folder = sys.argv[2]
     draw_recall(engines, f"{folder}/peers_recall.svg")
     draw_bars([engine for engine in engines if engine.get("insert", {}).get("durable")],
               lambda engine: engine["insert"].get("insert_ms"), "ms", f"{folder}/peers_insert.svg")
-    draw_bars(engines, lambda engine: engine.get("query", {}).get("open_ms"), "ms", f"{folder}/peers_open.svg")
+    draw_bars(engines, lambda engine: engine.get("open", {}).get("open_ms"), "ms", f"{folder}/peers_open.svg")
 
 
 if __name__ == "__main__":

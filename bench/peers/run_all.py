@@ -17,7 +17,7 @@ import tempfile
 
 import engines
 
-PHASES = ["build", "query", "insert", "binding"]
+PHASES = ["build", "open_uncached", "open", "query", "insert", "binding"]
 SYNCS = "fsync,fdatasync,msync,sync_file_range,syncfs"
 LONGEST = 1800
 
@@ -35,6 +35,21 @@ def run(command):
 
 def bytes_of(folder):
     return sum(file.stat().st_blocks * 512 for file in pathlib.Path(folder).rglob("*") if file.is_file())
+
+
+def forget_pages(folder):
+    """The system's cache of these files is empty then."""
+    os.sync()
+    for file in pathlib.Path(folder).rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as opened:
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_pages(folder):
+    for file in pathlib.Path(folder).rglob("*"):
+        if file.is_file():
+            file.read_bytes()
 
 
 def count_syncs(command):
@@ -67,7 +82,11 @@ def main():
                 folder.mkdir(parents=True, exist_ok=True)
                 if phase != "build" and "error" in result.get("build", {}):
                     continue
-                result[phase], _ = run(command(phase, str(folder)))
+                if phase == "open_uncached":
+                    forget_pages(folder)
+                if phase == "open":
+                    read_pages(folder)
+                result[phase], _ = run(command(phase.split("_")[0], str(folder)))
                 if phase == "build":
                     result["disk_bytes"] = bytes_of(folder)
                 if phase == "insert":
