@@ -1,4 +1,4 @@
-// Invariant: parse_line(memory_line(m)) is m, bit for bit. A payload whose bytes would not survive as a part of
+// Invariant: parse_line(to_json(m)) is m, bit for bit. A payload whose bytes would not survive as a part of
 // one line (line breaks, blanks around it) travels as a text, "payload_text".
 #include "src/memory_lines.h"
 
@@ -225,7 +225,7 @@ std::string header_line(const HeaderLine& header) {
                      json::quote(header.embedder), header.vectors);
 }
 
-std::string memory_line(const Memory& memory) {
+std::string to_json(const Memory& memory) {
   std::string line = "{\"coordinate\":";
   append_numbers(line, memory.coordinate.components());
   append_object(line, "payload", memory.payload);
@@ -244,7 +244,7 @@ std::string memory_line(const Memory& memory) {
   return line;
 }
 
-std::string link_line(const GraphLink& link) {
+std::string to_json(const GraphLink& link) {
   std::string line = "{\"from\":";
   append_numbers(line, link.from.components());
   line += ",\"to\":";
@@ -280,6 +280,14 @@ Result<std::variant<HeaderLine, Batch::Restore, Batch::RestoreLink>> parse_line(
   }
   FRACTAL_TRY_INTO(auto memory, read_memory(reader));
   return Line(std::move(memory));
+}
+
+Result<std::variant<Memory, GraphLink>> parse_json_line(std::string_view line) {
+  using Line = std::variant<Memory, GraphLink>;
+  FRACTAL_TRY_INTO(auto parsed, parse_line(line));
+  if (auto* memory = std::get_if<Batch::Restore>(&parsed)) return Line(std::move(memory->memory));
+  if (auto* link = std::get_if<Batch::RestoreLink>(&parsed)) return Line(std::move(link->link));
+  return make_error(Errc::invalid_argument, "the first line of an export, neither a memory nor a link");
 }
 
 }  // namespace fractal

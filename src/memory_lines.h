@@ -1,8 +1,8 @@
-// Memories and links as lines of JSON: the format of export_memories() and import_memories().
+// Lines of an export beside those of fractal/json_lines.h, and all of them read.
 #ifndef FRACTAL_SRC_MEMORY_LINES_H
 #define FRACTAL_SRC_MEMORY_LINES_H
 
-#include <fractal/fractal_memory.h>
+#include <fractal/json_lines.h>
 
 #include <string>
 #include <string_view>
@@ -16,8 +16,6 @@ struct HeaderLine {
   bool vectors = true;  // false: they were left out
 };
 std::string header_line(const HeaderLine& header);
-std::string memory_line(const Memory& memory);
-std::string link_line(const GraphLink& link);
 
 // A Batch::Restore or Batch::RestoreLink, or the header. invalid_argument names the member.
 Result<std::variant<HeaderLine, Batch::Restore, Batch::RestoreLink>> parse_line(std::string_view line);

@@ -36,13 +36,13 @@ Result<std::uint64_t> Reads::export_memories(std::ostream& out, const ExportOpti
   };
   FRACTAL_TRY(scan.memories([&](const Row& row) -> Result<void> {
     count();
-    return put_line(out, memory_line(row.memory));
+    return put_line(out, to_json(row.memory));
   }));
   if (options.links) {
     FRACTAL_TRY(scan.links([&](const Look&, const LinkRow& row) -> Result<void> {
       count();
       FRACTAL_TRY_INTO(const auto link, graph_link(row));
-      return put_line(out, link_line(link));
+      return put_line(out, to_json(link));
     }));
   }
   out.flush();
@@ -75,6 +75,7 @@ Result<ImportReport> FractalMemory::import_memories(std::istream& in, const Impo
   };
   for (std::string line; std::getline(in, line);) {
     ++line_number;
+    if (line_number < options.from_line && line_number > 1) continue;
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
     FRACTAL_TRY(check_control(options.control, "import"));
     auto parsed = parse_line(line);
@@ -83,6 +84,7 @@ Result<ImportReport> FractalMemory::import_memories(std::istream& in, const Impo
       header = std::move(*found);
       continue;
     }
+    if (line_number < options.from_line) continue;
     if (batch.empty()) first_line = line_number;
     if (auto* memory = std::get_if<Batch::Restore>(&*parsed)) {
       batch.restore(std::move(memory->memory), header.embedder, !header.vectors);
@@ -95,6 +97,7 @@ Result<ImportReport> FractalMemory::import_memories(std::istream& in, const Impo
     if (batch.size() >= options.batch || bytes >= batch_bytes) FRACTAL_TRY(flush());
   }
   if (in.bad()) return make_error(Errc::io, "import: the stream cannot be read after line {}", line_number);
+  FRACTAL_TRY(check_control(options.control, "import"));  // what looks like the end may be a read that was interrupted
   FRACTAL_TRY(flush());
   report.lines = line_number;
   return report;

@@ -212,6 +212,30 @@ TEST_CASE("questions: stop words go unless nothing is left, each word once, 32 a
   CHECK(terms("green Tea TEAS green") == "green tea");
 }
 
+std::string marked(std::string_view text, std::string_view question) {
+  std::string out;
+  std::size_t done = 0;
+  for (const TextRange& range : matching_words(text, question)) {
+    out.append(text.substr(done, range.begin - done)).append("[");
+    out.append(text.substr(range.begin, range.end - range.begin)).append("]");
+    done = range.end;
+  }
+  return out.append(text.substr(done));
+}
+
+TEST_CASE("the words of a question in a text, by stems and without stop words") {
+  CHECK(marked("She likes Green teas, not coffee.", "what green tea does she like?") ==
+        "She likes [Green] [teas], not coffee.");
+  CHECK(marked("A caf\u00e9-cr\u00e8me; Ada's own", "CAFE ada") == "A [caf\u00e9]-cr\u00e8me; [Ada's] own");
+  CHECK(marked("'tea' (tea) tea_tea", "tea") == "'[tea]' ([tea]) [tea]_[tea]");
+  CHECK(marked("\u732b\u304c\u5bdd\u308b", "\u732b") == "[\u732b]\u304c\u5bdd\u308b");
+  CHECK(marked("nothing here", "tea") == "nothing here");
+  CHECK(marked("", "tea").empty());
+  CHECK(marked("tea", "").empty() == false);
+  CHECK(matching_words("tea", "").empty());
+  CHECK(matching_words("tea \xFF", "tea").empty());
+}
+
 TEST_CASE("fields: columns by weight, the heaviest first") {
   const TextFields standard = TextFields::standard();
   CHECK(standard.weights() == std::array<double, 4>{1, 0.5, 0, 0});

@@ -233,6 +233,13 @@ struct SearchResult {
   std::uint64_t visited = 0;                // vectors compared
 };
 
+// Where in a text words of a question are, by the rules of keyword search (stems, accents, stop words left out): bytes
+// from `begin` up to `end`, in order. For highlighting.
+struct TextRange {
+  std::size_t begin = 0, end = 0;
+};
+FRACTAL_API std::vector<TextRange> matching_words(std::string_view text, std::string_view question);
+
 enum class ListOrder { coordinate, created_at, importance };
 
 struct ListOptions {
@@ -334,7 +341,10 @@ struct ExportOptions {
 };
 
 struct ImportOptions {
-  std::size_t batch = 1000;  // lines in one transaction
+  std::size_t batch = 1000;  // lines in one transaction; then control.progress(lines done, 0)
+  // Lines before it are skipped, but for the header, which is read: to go on after progress() told that all before it
+  // are in.
+  std::uint64_t from_line = 1;
   Control control{};
 };
 

@@ -1,6 +1,9 @@
 // Export and import of memories as lines: lossless, streamed, and clear about what is wrong where.
 #include "engine.h"
 
+#include <fractal/json_lines.h>
+
+#include <atomic>
 #include <istream>
 #include <limits>
 #include <ostream>
@@ -257,6 +260,73 @@ TEST_CASE("a bad line is named, and what came before it in its batch is not writ
   CHECK(mentions(error, "3"));
   CHECK(mentions(error, "3 components, the space has 2"));
   CHECK(memory.stats().value().memories == 2);
+}
+
+TEST_CASE("an import that stopped goes on from the line after the last batch") {
+  const auto source = open_fresh();
+  for (int i = 0; i < 25; ++i) source.store({.coordinate = {double(i)}, .payload = R"({"text": "tea"})"}).value();
+  std::ostringstream exported;
+  source.export_memories(exported, {.embeddings = false}).value();
+
+  const auto memory = open_fresh();
+  std::uint64_t done = 0;
+  std::atomic<bool> cancel{false};
+  const auto stop_after_two = [&](std::uint64_t lines, std::uint64_t) {
+    done = lines;
+    cancel = lines >= 20;
+  };
+  std::istringstream first(exported.str());
+  const Error stopped = error_of(
+      memory.import_memories(first, {.batch = 10, .control = {.cancel = &cancel, .progress = stop_after_two}}));
+  CHECK(stopped.code == Errc::unavailable);
+  CHECK(done == 21);  // the header is a line
+  CHECK(memory.stats().value().memories == 20);
+
+  std::istringstream second(exported.str());
+  const auto report = memory.import_memories(second, {.from_line = done + 1}).value();
+  CHECK(report.memories == 5);
+  CHECK(report.lines == 26);
+  std::ostringstream again;
+  memory.export_memories(again, {.embeddings = false}).value();
+  CHECK(again.str() == exported.str());
+  CHECK(memory.stats().value().vectors == 25);  // the header was read: what has no vector gets one
+}
+
+TEST_CASE("what is cancelled while it waits for lines does not pass for an end") {
+  const auto memory = open_fresh();
+  std::atomic<bool> cancel{false};
+  // The stream ends at the moment that the flag is set.
+  class Ending : public std::stringbuf {
+   public:
+    Ending(const std::string& text, std::atomic<bool>& flag) : std::stringbuf(text), flag_(flag) {}
+
+   protected:
+    int_type underflow() override {
+      const int_type next = std::stringbuf::underflow();
+      if (next == traits_type::eof()) flag_ = true;
+      return next;
+    }
+
+   private:
+    std::atomic<bool>& flag_;
+  } buffer("{\"coordinate\": [1]}\n", cancel);
+  std::istream in(&buffer);
+  CHECK(error_of(memory.import_memories(in, {.control = {.cancel = &cancel}})).code == Errc::unavailable);
+  CHECK(memory.spaces().value().empty());
+}
+
+TEST_CASE("a memory or a link as a line, by itself") {
+  const auto memory = open_fresh();
+  memory.store({.coordinate = {1, 2}, .payload = "{\"a\":\n1}", .embedding = {0.1F, 3}}).value();
+  memory.link({.from = {1, 2}, .to = {3}, .type = "x"}).value();
+  const Memory one = memory.retrieve({1, 2}).value();
+  const std::string line = to_json(one);
+  CHECK(line.find('\n') == line.npos);
+  CHECK(std::get<Memory>(parse_json_line(line).value()) == one);
+  const GraphLink link = memory.neighbors({1, 2}).value().at(0).link;
+  CHECK(std::get<GraphLink>(parse_json_line(to_json(link)).value()) == link);
+  CHECK(error_of(parse_json_line("{\"coordinate\": [1], \"payloda\": {}}")).code == Errc::invalid_argument);
+  CHECK(error_of(parse_json_line("{\"format\": \"fractal_memory\", \"version\": 1}")).code == Errc::invalid_argument);
 }
 
 TEST_CASE("a stream that fails is an io error") {

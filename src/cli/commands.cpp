@@ -1,0 +1,158 @@
+// Invariant: nothing is opened or written before all of the command line has been understood.
+#include "src/cli/commands.h"
+
+#include "src/cli/failure.h"
+#include "src/cli/interrupt.h"
+#include "src/cli/json_object.h"
+#include "src/cli/suggestion.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+
+namespace fractal::cli {
+namespace {
+
+constexpr std::string_view front_page = R"(fractal: a long-term memory in one file
+
+Usage: fractal [--db FILE|URL] [--tenant T] [--namespace N] [--json] COMMAND ...
+
+{}
+  --db FILE|URL    the database [fractal.db; or the variable FRACTAL_DB]
+  --tenant T       whose memories [default; FRACTAL_TENANT]
+  --namespace N    which of them [default; FRACTAL_NAMESPACE]
+  --json           an object of JSON a line, for programs
+
+To begin:  fractal import notes/ && fractal search "what did we decide?"
+More:      fractal COMMAND --help
+)";
+
+class Pages : public CLI::Formatter {
+ public:
+  explicit Pages(const Commands& commands) : commands_(commands) {
+    column_width(28);
+    label("TEXT:INT", "N");
+    label("OPTIONS", "options");
+  }
+
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    if (app != &commands_.root()) return CLI::Formatter::make_help(app, std::move(name), mode);
+    std::vector<std::pair<std::string, std::string>> groups;
+    for (const auto& each : commands_.descriptions()) {
+      if (groups.empty() || groups.back().first != each.group) groups.emplace_back(each.group, "");
+      groups.back().second += " " + each.name;
+    }
+    std::string lists;
+    for (const auto& [group, names] : groups) lists += fmt::format("{:<13}{}\n", group, names);
+    return fmt::format(front_page, lists);
+  }
+
+ private:
+  const Commands& commands_;
+};
+
+std::string error_json(std::string_view code, std::string_view message) {
+  const std::string error = JsonObject().text("code", code).text("message", message).str();
+  return JsonObject().raw("error", error).str();
+}
+
+void tell(const Session& session, std::string_view code, std::string_view message) {
+  if (message.empty()) return;
+  if (session.settings().json) {
+    fmt::print(stderr, "{}\n", error_json(code, message));
+  } else {
+    fmt::print(stderr, "{}: {}\n", Terminal::of(stderr).paint(Style::bad, "fractal"), message);
+  }
+}
+
+std::string_view name_of(ExitCode code) {
+  switch (code) {
+    case exit_not_found: return "not_found";
+    case exit_usage: return "usage";
+    case exit_refused: return "refused";
+    case exit_interrupted: return "interrupted";
+    default: return "backend";
+  }
+}
+
+}  // namespace
+
+Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "fractal") {
+  root_.formatter(std::make_shared<Pages>(*this));
+  root_.require_subcommand(1);
+  root_.set_help_flag("-h,--help", "Show this");
+  root_.set_version_flag(
+      "--version", [] { return fmt::format("fractal {}", version()); }, "Show the version");
+  root_.add_option("--db", settings_.db, "The database: a file")->envname("FRACTAL_DB")->type_name("FILE|URL");
+  root_.add_option("--tenant", settings_.space.tenant, "Whose memories")->envname("FRACTAL_TENANT")->type_name("T");
+  root_.add_option("--namespace", settings_.space.name, "Which of the tenant's memories")
+      ->envname("FRACTAL_NAMESPACE")
+      ->type_name("N");
+  root_.add_flag("--json", settings_.json, "An object of JSON a line");
+  for (const auto& add_them : {add_memories, add_search, add_links, add_import, add_exchange, add_changes, add_care,
+                               add_bench, add_demo, add_shell, add_completion}) {
+    add_them(*this);
+  }
+}
+
+CLI::App& Commands::add(const Description& description, Action action) {
+  CLI::App& command = *root_.add_subcommand(description.name, description.summary);
+  command.fallthrough();
+  command.footer("Example:\n  " + description.example);
+  command.callback([this, action = std::move(action)] { action_ = action; });
+  descriptions_.push_back(description);
+  return command;
+}
+
+void Commands::parse(const std::vector<std::string>& words) {
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  try {
+    root_.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    const std::string page = root_.help();
+    action_ = [page](Session& session) { session.output().text(page); };
+  } catch (const CLI::CallForVersion& called) {
+    const std::string line = called.what();
+    action_ = [line](Session& session) { session.output().line(line); };
+  } catch (const CLI::ParseError& error) { throw usage_error(explain_usage(root_, words, error.what())); }
+}
+
+void Commands::run(std::vector<std::string> words, Session& session) {
+  if (words.empty()) words.emplace_back("--help");
+  try {
+    parse(words);
+  } catch (const Failure&) {
+    // Whoever asked for JSON gets it for what is wrong with the line, too.
+    Settings known = session.settings();
+    known.json = known.json || std::find(words.begin(), words.end(), "--json") != words.end();
+    session.use(std::move(known));
+    throw;
+  }
+  session.use(settings_);
+  action_(session);
+  session.output().flush();
+}
+
+int run_line(Session& session, const std::vector<std::string>& words) {
+  try {
+    Commands commands(session.settings());
+    commands.run(words, session);
+    return exit_ok;
+  } catch (const Failure& failure) {
+    tell(session, name_of(failure.code()), failure.what());
+    return failure.code();
+  } catch (const Exception& failure) {
+    if (interrupted()) {
+      tell(session, name_of(exit_interrupted), "interrupted");
+      return exit_interrupted;
+    }
+    tell(session, to_string(failure.error().code), failure.what());
+    return exit_code(failure.error().code);
+  } catch (const std::exception& failure) {
+    tell(session, "backend", failure.what());
+    return exit_backend;
+  }
+}
+
+}  // namespace fractal::cli

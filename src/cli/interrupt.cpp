@@ -1,0 +1,33 @@
+// Invariant: the handler touches a lock-free atomic and signal dispositions alone.
+#include "src/cli/interrupt.h"
+
+#include <csignal>
+
+namespace fractal::cli {
+namespace {
+
+std::atomic<bool> stop{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+extern "C" void on_signal(int number) {
+  if (stop.exchange(true)) {
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+  }
+}
+
+}  // namespace
+
+// Without SA_RESTART: who waits for standard input must notice.
+void watch_signals() {
+  std::signal(SIGPIPE, SIG_DFL);
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+const std::atomic<bool>& interrupted() noexcept { return stop; }
+void forget_interrupt() noexcept { stop = false; }
+
+}  // namespace fractal::cli

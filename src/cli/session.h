@@ -1,0 +1,48 @@
+// The database that commands work on, and how they talk: for one command, or for all of a shell.
+#ifndef FRACTAL_SRC_CLI_SESSION_H
+#define FRACTAL_SRC_CLI_SESSION_H
+
+#include "src/cli/output.h"
+#include "src/cli/progress.h"
+
+#include <fractal/fractal_memory.h>
+
+#include <optional>
+#include <string>
+
+namespace fractal::cli {
+
+struct Settings {
+  std::string db = "fractal.db";
+  Space space{};
+  bool json = false;
+};
+
+enum class Access {
+  read,    // a file that may not be written will do
+  write,   // there must be a file
+  create,  // made if need be
+};
+
+class Session {
+ public:
+  explicit Session(Settings settings) : settings_(std::move(settings)) {}
+
+  const Settings& settings() const noexcept { return settings_; }
+  // Another database than the open one: that is closed.
+  void use(Settings settings);
+  Output output() const { return {Terminal::of(stdout), settings_.json}; }
+  // Opened at the first call. A missing file is a failure of the backend, with a hint.
+  FractalMemory memory(Access access);
+  FractalMemory create(Options options);
+  // Stops at Ctrl-C; null: without progress.
+  static Control control(Progress* progress = nullptr);
+
+ private:
+  Settings settings_;
+  std::optional<FractalMemory> memory_;
+};
+
+}  // namespace fractal::cli
+
+#endif

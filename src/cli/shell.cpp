@@ -1,0 +1,159 @@
+// shell: a prompt for many commands on one open database.
+// Invariant: a command that fails does not end the shell; the exit code is that of the last command. The only file that
+// knows the line editor.
+#include "src/cli/commands.h"
+#include "src/cli/failure.h"
+#include "src/cli/interrupt.h"
+#include "src/cli/line_words.h"
+
+#include <editline/readline.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+
+namespace fractal::cli {
+namespace {
+
+constexpr int lines_of_history = 1000;
+
+// Candidates for what is being typed; the library asks for them by number.
+std::vector<std::string>& candidates() {
+  static std::vector<std::string> names;
+  return names;
+}
+
+char* candidate(const char* /*typed*/, int number) {
+  const auto index = static_cast<std::size_t>(number);
+  return index < candidates().size() ? strdup(candidates()[index].c_str()) : nullptr;
+}
+
+// Commands in the first place, after it options of that command.
+char** complete(const char* typed, int begin, int /*end*/) {
+  const Commands commands{Settings{}};
+  const std::string before(rl_line_buffer, static_cast<std::size_t>(begin));
+  const auto words = words_of(before);
+  candidates().clear();
+  const auto offer = [&](const std::string& name) {
+    if (name.starts_with(typed)) candidates().push_back(name);
+  };
+  if (words && words->empty()) {
+    for (const auto& each : commands.descriptions()) offer(each.name);
+    offer("exit");
+  } else if (words) {
+    std::vector<const CLI::App*> trees{&commands.root()};
+    for (const auto& each : commands.descriptions()) {
+      if (each.name == (*words)[0]) trees.push_back(&commands.command(each.name));
+    }
+    for (const CLI::App* app : trees) {
+      for (const CLI::Option* option : app->get_options()) {
+        for (const std::string& name : option->get_lnames()) offer("--" + name);
+      }
+    }
+  }
+  rl_attempted_completion_over = 1;
+  return candidates().empty() ? nullptr : rl_completion_matches(typed, candidate);
+}
+
+std::string history_file() {
+  const char *state = std::getenv("XDG_STATE_HOME"), *home = std::getenv("HOME");
+  if ((!state || !*state) && (!home || !*home)) return "";
+  const std::filesystem::path folder =
+      (state && *state ? std::filesystem::path(state) : std::filesystem::path(home) / ".local/state") / "fractal";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  return error ? "" : (folder / "history").string();
+}
+
+// Lines from people, or from a file or pipe without a prompt.
+class Lines {
+ public:
+  Lines() : people_(isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) {
+    if (!people_) return;
+    rl_initialize();
+    rl_attempted_completion_function = complete;
+    stifle_history(lines_of_history);
+    file_ = history_file();
+    if (!file_.empty()) read_history(file_.c_str());
+  }
+  ~Lines() {
+    if (people_ && !file_.empty()) write_history(file_.c_str());
+  }
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+
+  bool people() const { return people_; }
+
+  std::optional<std::string> next(const char* prompt) const {
+    if (!people_) {
+      std::string line;
+      if (std::getline(std::cin, line)) return line;
+      return std::nullopt;
+    }
+    const std::unique_ptr<char, void (*)(void*)> line(readline(prompt), std::free);
+    if (!line) return std::nullopt;
+    return std::string(line.get());
+  }
+
+  void remember(const std::string& line) const {
+    if (people_) add_history(line.c_str());
+  }
+
+ private:
+  bool people_;
+  std::string file_;
+};
+
+void help() {
+  fmt::print(
+      "Commands without the word fractal before them, as: search green tea\n"
+      "JSON needs no quotes and may take more lines; a word and --help shows a command; exit, or Ctrl-D, ends.\n");
+}
+
+void shell(Session& session) {
+  const Settings settings = session.settings();
+  session.memory(Access::create);  // a wrong name is told at once
+  const Lines lines;
+  if (lines.people()) fmt::print("fractal {} on {}; help tells more\n", version(), settings.db);
+  int code = exit_ok;
+  std::string text;
+  while (const auto line = lines.next(text.empty() ? "fractal> " : "     ... ")) {
+    text += (text.empty() ? "" : "\n") + *line;
+    const auto words = words_of(text);
+    if (!words && !interrupted()) continue;
+    if (words && !words->empty()) {
+      lines.remember(text);
+      if (words->front() == "exit" || words->front() == "quit") {
+        text.clear();
+        break;
+      }
+      if (words->front() == "help" || words->front() == "shell") {
+        help();
+      } else if (!words->front().starts_with('#')) {
+        code = run_line(session, *words);
+        session.use(settings);
+      }
+    }
+    text.clear();
+    forget_interrupt();
+  }
+  if (lines.people()) fmt::print("\n");
+  if (!text.empty()) throw usage_error("the last line does not end: " + text);
+  if (code != exit_ok) throw Failure(static_cast<ExitCode>(code), "");
+}
+
+}  // namespace
+
+void add_shell(Commands& commands) {
+  commands.add({.name = "shell",
+                .group = "More",
+                .summary = "A prompt with history and completion, or a script of lines",
+                .example = "echo stats | fractal shell"},
+               shell);
+}
+
+}  // namespace fractal::cli
