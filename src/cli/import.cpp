@@ -27,6 +27,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// An import does not search: what the index would keep is of no use to it.
+constexpr std::uint64_t memory_budget = 32u << 20;
+
 struct Import {
   std::vector<std::string> paths, coordinate_columns;
   std::string format = "automatic", under, delimiter;
@@ -101,7 +104,7 @@ std::vector<Input> inputs_of(const Import& chosen, Totals& totals) {
 class Run {
  public:
   Run(Session& session, const Import& chosen)
-      : chosen_(chosen), inputs_(inputs_of(chosen, totals_)), memory_(session.memory(Access::create)) {
+      : chosen_(chosen), inputs_(inputs_of(chosen, totals_)), memory_(session.memory(Access::create, memory_budget)) {
     for (const Input& input : inputs_) total_ += input.bytes;
   }
 
@@ -352,6 +355,10 @@ void import(Session& session, const Import& chosen) {
   if (totals.unchanged > 0) line += fmt::format("; {} documents were in already", totals.unchanged);
   if (totals.other_files > 0) line += fmt::format("; {} files of other kinds left out", totals.other_files);
   out.line(line);
+  const std::uint64_t vectors = session.memory(Access::read).stats().value().vectors;
+  if (vectors >= IndexOptions().graph_from && 2 * totals.memories > vectors) {
+    out.line("searches of so many are quicker by a graph: fractal maintain");
+  }
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ FractalMemory Session::create(Options options) {
   return *memory_;
 }
 
-FractalMemory Session::memory(Access access) {
+FractalMemory Session::memory(Access access, std::uint64_t budget) {
   if (memory_) return memory_->in(settings_.space);
   const std::string& db = settings_.db;
   check_backend(db);
@@ -47,6 +47,7 @@ FractalMemory Session::memory(Access access) {
   }
   options.create = access == Access::create;
   options.read_only = there && !in_process(db) && access == Access::read && ::access(db.c_str(), W_OK) != 0;
+  options.memory_budget = budget;
   options.index.background = false;  // commands come and go: maintain makes graphs
   return create(std::move(options));
 }

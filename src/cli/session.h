@@ -32,8 +32,8 @@ class Session {
   // Another database than the open one: that is closed.
   void use(Settings settings);
   Output output() const { return {Terminal::of(stdout), settings_.json}; }
-  // Opened at the first call. A missing file is a failure of the backend, with a hint.
-  FractalMemory memory(Access access);
+  // Opened at the first call, with Options::memory_budget. A missing file is a failure of the backend, with a hint.
+  FractalMemory memory(Access access, std::uint64_t budget = 0);
   FractalMemory create(Options options);
   // Stops at Ctrl-C; null: without progress.
   static Control control(Progress* progress = nullptr);

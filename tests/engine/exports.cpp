@@ -263,12 +263,17 @@ TEST_CASE("a bad line is named, and what came before it in its batch is not writ
 }
 
 TEST_CASE("an import that stopped goes on from the line after the last batch") {
-  const auto source = open_fresh();
+  const auto open_with_embedder = [] {
+    Options options = fresh_options();
+    options.embedder = builtin_embedder();
+    return FractalMemory::open(options).value();
+  };
+  const auto source = open_with_embedder();
   for (int i = 0; i < 25; ++i) source.store({.coordinate = {double(i)}, .payload = R"({"text": "tea"})"}).value();
   std::ostringstream exported;
   source.export_memories(exported, {.embeddings = false}).value();
 
-  const auto memory = open_fresh();
+  const auto memory = open_with_embedder();
   std::uint64_t done = 0;
   std::atomic<bool> cancel{false};
   const auto stop_after_two = [&](std::uint64_t lines, std::uint64_t) {
