@@ -1,16 +1,20 @@
 // Invariant: a range is marked if and only if the tokeniser makes a word of the question of it.
 #include <fractal/fractal_memory.h>
 
+#include "code_points.h"
 #include "keywords.h"
 #include "utf8.h"
 
-#include <algorithm>
 #include <unordered_set>
 
 namespace fractal {
 namespace {
 
-constexpr std::string_view between_words = " \t\r\n\v\f!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~";
+// Letters, marks and numbers, as the tokeniser has them, and apostrophes.
+bool in_word(utf8proc_int32_t point) {
+  const utf8proc_category_t category = utf8proc_category(point);
+  return point == '\'' || point == 0x2019 || (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO);
+}
 
 class Marker {
  public:
@@ -19,24 +23,32 @@ class Marker {
   }
 
   std::vector<TextRange> ranges() {
-    std::size_t at = 0;
-    while (!terms_.empty() && (at = text_.find_first_not_of(between_words, at)) != text_.npos) {
-      const std::size_t end = std::min(text_.find_first_of(between_words, at), text_.size());
-      look_at(at, end);
-      at = end;
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < text_.size() && !terms_.empty();) {
+      utf8proc_int32_t point = 0;
+      const auto bytes = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text_.data()) + at,
+                                          static_cast<utf8proc_ssize_t>(text_.size() - at), &point);
+      const std::size_t next = at + static_cast<std::size_t>(bytes);
+      if (!in_word(point)) {
+        look_at(begin, at);
+        begin = next;
+      }
+      at = next;
     }
+    if (!terms_.empty()) look_at(begin, text_.size());
     return std::move(ranges_);
   }
 
  private:
-  // A run may be many words: scripts without blanks, punctuation beyond ASCII. Then each character is looked at.
+  // A run may be many words, in scripts without blanks. Then each character is looked at.
   void look_at(std::size_t begin, std::size_t end) {
+    while (begin < end && text_[begin] == '\'') ++begin;
+    while (begin < end && text_[end - 1] == '\'') --end;
+    if (begin == end) return;
     words_.clear();
     std::uint32_t count = 0;
     append_words(text_.substr(begin, end - begin), words_, count);
     if (count == 1) {
-      while (text_[begin] == '\'') ++begin;
-      while (text_[end - 1] == '\'') --end;
       if (terms_.contains(words_)) mark(begin, end);
       return;
     }

@@ -2,16 +2,17 @@
 #include "src/cli/arguments.h"
 
 #include "src/cli/failure.h"
+#include "src/cli/interrupt.h"
 #include "src/cli/json_object.h"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iostream>
-#include <sstream>
+#include <memory>
 
 namespace fractal::cli {
 namespace {
@@ -85,14 +86,14 @@ std::vector<float> vector_of(const std::string& text) {
 
 Time time_of(const std::string& text) {
   static constexpr std::string_view units = "smhdw";
-  static constexpr std::array<long, 5> seconds{1, 60, 3600, 86'400, 604'800};
-  long amount = 0;
+  static constexpr std::array<std::int64_t, 5> seconds{1, 60, 3600, 86'400, 604'800};
+  static constexpr std::int64_t most = 250'000'000'000;  // about 7,900 years
+  std::int64_t amount = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
-  if (error == std::errc{} && end + 1 == text.data() + text.size() && amount > 0 && amount <= 1'000'000) {
-    if (const std::size_t unit = units.find(*end); unit != units.npos) {
-      return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now() +
-                                                                     std::chrono::seconds(amount * seconds[unit]));
-    }
+  const std::size_t unit = end + 1 == text.data() + text.size() ? units.find(*end) : units.npos;
+  if (error == std::errc{} && unit != units.npos && amount > 0 && amount <= most / seconds[unit]) {
+    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) +
+           std::chrono::microseconds(1'000'000 * amount * seconds[unit]);
   }
   auto time = parse_time(text);
   if (!time) throw usage_error(fmt::format("'{}' is no time: try 7d or 2027-01-31T12:00:00Z", text));
@@ -100,14 +101,20 @@ Time time_of(const std::string& text) {
 }
 
 std::string contents_of(const std::string& file) {
-  std::ostringstream all;
-  std::ifstream opened;
-  if (file != "-") opened.open(file, std::ios::binary);
-  std::istream& in = file == "-" ? std::cin : opened;
-  // An empty stream fails the output's state, not the input's.
-  if (in) all << in.rdbuf();
-  if (!in || in.bad()) { throw Failure(exit_backend, fmt::format("cannot read {}: {}", file, std::strerror(errno))); }
-  return std::move(all).str();
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(file == "-" ? nullptr : std::fopen(file.c_str(), "rb"),
+                                                               std::fclose);
+  std::FILE* in = file == "-" ? stdin : opened.get();
+  if (!in) throw cannot_read(file);
+  std::string all;
+  char buffer[1 << 16];
+  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, in)) > 0;) all.append(buffer, n);
+  if (interrupted()) throw Failure(exit_interrupted, "interrupted");
+  if (std::ferror(in)) throw cannot_read(file == "-" ? "standard input" : file);
+  return all;
+}
+
+Failure cannot_read(const std::string& file) {
+  return Failure(exit_backend, fmt::format("cannot read {}: {}", file, std::strerror(errno)));
 }
 
 }  // namespace fractal::cli

@@ -2,6 +2,8 @@
 #ifndef FRACTAL_SRC_CLI_ARGUMENTS_H
 #define FRACTAL_SRC_CLI_ARGUMENTS_H
 
+#include "src/cli/failure.h"
+
 #include <fractal/fractal_memory.h>
 
 #include <string>
@@ -14,6 +16,7 @@ Coordinate coordinate_of(const std::string& text);
 Coordinate optional_coordinate(const std::string& text);
 // Each is a filter as filter.h writes it in JSON, or a test: path=value != >= <= > < and path~text (contains). All must
 // hold. A value is JSON if it can be read as such, else a text.
+inline constexpr const char* where_help = "A test, path=value (!= >= <= > <, ~ contains), or a filter in JSON";
 Filter filter_of(const std::vector<std::string>& tests);
 // "[0.1, 0.2]", or without brackets.
 std::vector<float> vector_of(const std::string& text);
@@ -21,6 +24,8 @@ std::vector<float> vector_of(const std::string& text);
 Time time_of(const std::string& text);
 // The bytes of a file; "-" is standard input. exit code 4 if it cannot be read.
 std::string contents_of(const std::string& file);
+// By errno.
+Failure cannot_read(const std::string& file);
 
 }  // namespace fractal::cli
 

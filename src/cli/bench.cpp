@@ -156,8 +156,7 @@ void add_bench(Commands& commands) {
   CLI::App& command = commands.add({.name = "bench",
                                     .group = "More",
                                     .summary = "Measure this machine, in a database of its own",
-                                    .example = "fractal bench --memories 2000",
-                                    .database = false},
+                                    .example = "fractal bench --memories 2000"},
                                    [chosen](Session& session) { bench(session, *chosen); });
   command.add_option("--memories", chosen->memories, "How many to store [20000]")->check(CLI::Range(1000, 10'000'000));
 }

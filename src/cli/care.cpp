@@ -75,6 +75,7 @@ void health(Session& session) {
 void verify(Session& session) {
   Progress progress("verifying", "items");
   const VerifyReport report = session.memory(Access::read).verify(Session::control(&progress)).value();
+  progress.done();
   const Output out = session.output();
   if (out.json()) {
     out.line(JsonObject()
@@ -98,6 +99,7 @@ void verify(Session& session) {
 void repair(Session& session) {
   Progress progress("repairing", "items");
   const RepairReport report = session.memory(Access::write).repair(Session::control(&progress)).value();
+  progress.done();
   const Output out = session.output();
   if (out.json()) {
     out.line(JsonObject().raw("repaired", json_texts(report.repaired)).str());
@@ -111,6 +113,7 @@ void maintain(Session& session, bool purge) {
   Progress progress("maintaining", "items");
   const MaintainReport report =
       session.memory(Access::write).maintain({.purge = purge, .control = Session::control(&progress)}).value();
+  progress.done();
   const Output out = session.output();
   out.line(out.json() ? JsonObject()
                             .count("expired_removed", report.expired_removed)
@@ -122,11 +125,17 @@ void maintain(Session& session, bool purge) {
 }
 
 void reembed(Session& session, const std::string& table) {
-  std::shared_ptr<Embedder> embedder = table.empty() ? builtin_embedder() : open_embed_table(table).value();
+  std::shared_ptr<Embedder> embedder = builtin_embedder();
+  if (!table.empty()) {
+    auto opened = open_embed_table(table);
+    if (!opened) throw Failure(exit_backend, opened.error().message);
+    embedder = *opened;
+  }
   if (!embedder) throw Failure(exit_backend, "this program has no built-in embedder: give --table");
   Progress progress("embedding", "memories");
   const ReembedReport report =
       session.memory(Access::write).reembed(std::move(embedder), Session::control(&progress)).value();
+  progress.done();
   const Output out = session.output();
   out.line(out.json() ? JsonObject().count("memories", report.memories).count("vectors", report.vectors).str()
                       : fmt::format("{} of {} memories have a vector now", report.vectors, report.memories));

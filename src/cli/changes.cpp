@@ -4,6 +4,7 @@
 #include "src/cli/failure.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/records.h"
+#include "src/cli/text_width.h"
 
 #include <fractal/format.h>
 
@@ -39,7 +40,7 @@ void print(const Output& out, const Change& change) {
   const std::string what =
       of_link ? fmt::format("{} -{}-> {}", change.coordinate, change.type, change.to) : change.coordinate.to_string();
   out.line(fmt::format("{} {} {}", terminal.paint(Style::faint, fmt::format("{:>8}", change.sequence)),
-                       fmt::format("{:<8}", to_string(change.kind)), terminal.paint(Style::name, what)));
+                       fmt::format("{:<8}", to_string(change.kind)), terminal.paint(Style::name, one_line(what))));
 }
 
 void changes(Session& session, const Changes& chosen) {

@@ -5,10 +5,12 @@
 #include "src/cli/interrupt.h"
 #include "src/cli/json_object.h"
 #include "src/cli/suggestion.h"
+#include "src/cli/text_width.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <exception>
 
 namespace fractal::cli {
@@ -59,10 +61,22 @@ std::string error_json(std::string_view code, std::string_view message) {
 
 void tell(const Session& session, std::string_view code, std::string_view message) {
   if (message.empty()) return;
-  if (session.settings().json) {
-    fmt::print(stderr, "{}\n", error_json(code, message));
-  } else {
-    fmt::print(stderr, "{}: {}\n", Terminal::of(stderr).paint(Style::bad, "fractal"), message);
+  const std::string line = session.settings().json
+                               ? error_json(code, message)
+                               : Terminal::of(stderr).paint(Style::bad, "fractal") + ": " + one_line(message);
+  std::fputs((line + "\n").c_str(), stderr);  // who has closed it does not want to know
+}
+
+// Coordinates as --json prints them, [1.0,2.0], are coordinates. (CLI11 would take them for lists.)
+void accept_brackets(std::vector<std::string>& words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    std::string& word = words[i];
+    const bool of_vector = i > 0 && words[i - 1] == "--vector";
+    if (!of_vector && word.size() > 2 && word.front() == '[' && word.back() == ']' &&
+        word.find_first_not_of("+-.,0123456789eE_ ", 1) == word.size() - 1) {
+      word.pop_back();
+      word.erase(0, 1);
+    }
   }
 }
 
@@ -84,11 +98,9 @@ Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "f
   root_.set_help_flag("-h,--help", "Show this");
   root_.set_version_flag(
       "--version", [] { return fmt::format("fractal {}", version()); }, "Show the version");
-  root_.add_option("--db", settings_.db, "The database: a file")->envname("FRACTAL_DB")->type_name("FILE|URL");
-  root_.add_option("--tenant", settings_.space.tenant, "Whose memories")->envname("FRACTAL_TENANT")->type_name("T");
-  root_.add_option("--namespace", settings_.space.name, "Which of the tenant's memories")
-      ->envname("FRACTAL_NAMESPACE")
-      ->type_name("N");
+  root_.add_option("--db", settings_.db, "The database: a file")->type_name("FILE|URL");
+  root_.add_option("--tenant", settings_.space.tenant, "Whose memories")->type_name("T");
+  root_.add_option("--namespace", settings_.space.name, "Which of the tenant's memories")->type_name("N");
   root_.add_flag("--json", settings_.json, "An object of JSON a line");
   for (const auto& add_them : {add_memories, add_search, add_links, add_import, add_exchange, add_changes, add_care,
                                add_bench, add_demo, add_shell, add_completion}) {
@@ -120,6 +132,7 @@ void Commands::parse(const std::vector<std::string>& words) {
 
 void Commands::run(std::vector<std::string> words, Session& session) {
   if (words.empty()) words.emplace_back("--help");
+  accept_brackets(words);
   try {
     parse(words);
   } catch (const Failure&) {

@@ -17,8 +17,7 @@ class Commands {
   using Action = std::function<void(Session&)>;
   struct Description {
     std::string name, group, summary;
-    std::string example;   // a command line that works after those of docs/command.md; a test runs it
-    bool database = true;  // false: it opens none
+    std::string example;  // a command line that works after those of docs/command.md; a test runs it
   };
 
   explicit Commands(const Settings& defaults);

@@ -3,6 +3,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/manual.h"
 #include "src/cli/records.h"
+#include "src/cli/suggestion.h"
 
 #include <fmt/format.h>
 
@@ -10,14 +11,6 @@
 
 namespace fractal::cli {
 namespace {
-
-std::vector<std::string> long_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
-  return names;
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string all;
@@ -41,7 +34,7 @@ std::string command_names(const Commands& commands) {
 std::string bash(const Commands& commands) {
   std::string cases;
   for (const auto& each : commands.descriptions()) {
-    cases += fmt::format("    {}) options=\"{}\" ;;\n", each.name, joined(long_names(commands.command(each.name))));
+    cases += fmt::format("    {}) options=\"{}\" ;;\n", each.name, joined(option_names(commands.command(each.name))));
   }
   return fmt::format(R"(# bash completion for fractal
 _fractal() {{
@@ -57,12 +50,13 @@ _fractal() {{
   elif [[ -z $command ]]; then
     COMPREPLY=($(compgen -W "$commands" -- "$word"))
   else
-    COMPREPLY=($(compgen -f -- "$word"))
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
   fi
 }}
 complete -F _fractal fractal
 )",
-                     command_names(commands), cases, joined(long_names(commands.root())));
+                     command_names(commands), cases, joined(option_names(commands.root())));
 }
 
 std::string zsh_options(const CLI::App& app) {
@@ -99,7 +93,7 @@ _fractal() {{
 {}      esac ;;
   esac
 }}
-compdef _fractal fractal
+if [ "$funcstack[1]" = _fractal ]; then _fractal "$@"; else compdef _fractal fractal; fi
 )",
                      list, zsh_options(commands.root()), cases);
 }
@@ -137,8 +131,7 @@ void add_completion(Commands& commands) {
   CLI::App& command = commands.add({.name = "completion",
                                     .group = "More",
                                     .summary = "Print the completions for bash, zsh or fish, or the manual page",
-                                    .example = "fractal completion bash",
-                                    .database = false},
+                                    .example = "fractal completion bash"},
                                    [&commands, shell](Session& session) {
                                      const Output out = session.output();
                                      if (*shell == "bash") out.text(bash(commands));
@@ -149,11 +142,7 @@ void add_completion(Commands& commands) {
   command.add_option("shell", *shell, "bash, zsh, fish or man")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish", "man"}));
-  commands.add({.name = "version",
-                .group = "More",
-                .summary = "Print the version",
-                .example = "fractal version",
-                .database = false},
+  commands.add({.name = "version", .group = "More", .summary = "Print the version", .example = "fractal version"},
                print_version);
 }
 

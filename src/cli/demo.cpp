@@ -1,6 +1,7 @@
 // demo: a short tour over a database in memory.
 // Invariant: what is shown is what these commands print, run here and now.
 #include "src/cli/commands.h"
+#include "src/cli/failure.h"
 #include "src/cli/line_words.h"
 
 #include <fmt/format.h>
@@ -34,31 +35,25 @@ const std::vector<Step>& steps() {
 }
 
 void demo(Session& session) {
-  const Settings settings = session.settings();
-  Settings scratch = settings;
-  scratch.db = ":memory:";
-  session.use(scratch);
-  session.memory(Access::create);
+  Session scratch({.db = ":memory:", .json = session.settings().json});
+  scratch.memory(Access::create);
   const Output out = session.output();
   for (const Step& step : steps()) {
     if (!out.json()) out.line("\n" + out.terminal().paint(Style::strong, step.says));
     for (const std::string_view line : step.lines) {
       if (!out.json()) out.line(out.terminal().paint(Style::faint, fmt::format("$ fractal {}", line)));
-      run_line(session, words_of(line).value());
+      const int code = run_line(scratch, words_of(line).value());
+      if (code != exit_ok) throw Failure(static_cast<ExitCode>(code), "");
     }
   }
-  session.use(settings);
 }
 
 }  // namespace
 
 void add_demo(Commands& commands) {
-  commands.add({.name = "demo",
-                .group = "More",
-                .summary = "A tour of a minute; nothing is kept",
-                .example = "fractal demo",
-                .database = false},
-               demo);
+  commands.add(
+      {.name = "demo", .group = "More", .summary = "A tour of a minute; nothing is kept", .example = "fractal demo"},
+      demo);
 }
 
 }  // namespace fractal::cli

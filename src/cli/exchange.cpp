@@ -5,6 +5,7 @@
 #include "src/cli/failure.h"
 #include "src/cli/records.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,20 +37,39 @@ struct Export {
   }
 };
 
-// To standard output, or to a file that appears when all of it is written.
-void write_to(const std::string& file, const std::function<void(std::ostream&)>& write) {
-  if (file.empty() || file == "-") {
+Failure cannot_write(const std::string& file) {
+  return Failure(exit_backend, fmt::format("cannot write {}: {}", file, std::strerror(errno)));
+}
+
+void write_into(const std::string& file, const std::function<void(std::ostream&)>& write) {
+  std::ofstream out(file, std::ios::binary | std::ios::trunc);
+  if (!out) throw cannot_write(file);
+  write(out);
+  out.close();
+  if (!out) throw cannot_write(file);
+}
+
+// To standard output, or to a file that appears when all of it is written. What is no plain file, a pipe or a device, is
+// written to as it is; a symbolic link stays one.
+void write_to(const std::string& name, const std::function<void(std::ostream&)>& write) {
+  if (name.empty() || name == "-") {
     write(std::cout);
-    std::cout.flush();
+    if (!std::cout.flush()) throw cannot_write("the output");
     return;
   }
-  const std::string unfinished = file + ".part";
-  std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
-  if (!out) throw Failure(exit_backend, fmt::format("cannot write {}: {}", unfinished, std::strerror(errno)));
+  std::error_code missing;
+  const auto resolved = std::filesystem::canonical(name, missing);
+  const std::string file = missing ? name : resolved.string();
+  if (!missing && !std::filesystem::is_regular_file(resolved)) {
+    write_into(file, write);
+    return;
+  }
+  const std::string unfinished = fmt::format("{}.{}.part", file, ::getpid());
+  const int made = ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (made < 0) throw cannot_write(unfinished);
+  ::close(made);
   try {
-    write(out);
-    out.close();
-    if (!out) throw Failure(exit_backend, fmt::format("cannot write {}: {}", unfinished, std::strerror(errno)));
+    write_into(unfinished, write);
     std::filesystem::rename(unfinished, file);
   } catch (...) {
     std::error_code ignored;
@@ -70,6 +90,7 @@ void export_lines(Session& session, const Export& chosen) {
   const FractalMemory memory = session.memory(Access::read);
   std::uint64_t lines = 0;
   write_to(chosen.file, [&](std::ostream& out) { lines = memory.export_memories(out, options).value(); });
+  progress.done();
   tell_file(session.output(), chosen.file, "lines", lines);
 }
 
@@ -112,12 +133,14 @@ void graph(Session& session, const Export& chosen) {
       items = memory.export_graph(out, format, options).value();
     }
   });
+  progress.done();
   tell_file(session.output(), chosen.file, "items", items);
 }
 
 void backup(Session& session, const std::string& file) {
   Progress progress("copying", "pages");
   session.memory(Access::read).backup(file, Session::control(&progress)).value();
+  progress.done();
   const Output out = session.output();
   const std::uint64_t bytes = std::filesystem::file_size(file);
   out.line(out.json() ? JsonObject().text("file", file).count("bytes", bytes).str()
@@ -127,8 +150,7 @@ void backup(Session& session, const std::string& file) {
 void add_selection(CLI::App& command, Export& chosen) {
   command.add_option("file", chosen.file, "Where to; nothing, or -: standard output");
   command.add_option("--within", chosen.within, "Only this coordinate and what is below it");
-  command.add_option("--where", chosen.tests,
-                     "Only memories that pass: path=value (!= >= <= > <, ~), or a filter in JSON");
+  command.add_option("--where", chosen.tests, where_help)->allow_extra_args(false);
   command.add_flag("--consistent", chosen.consistent, "All of it of one moment");
 }
 

@@ -13,8 +13,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -59,10 +59,6 @@ std::string format_of(const fs::path& path) {
   return found == formats().end() ? "" : found->second;
 }
 
-Failure cannot_read(const std::string& path) {
-  return Failure(exit_backend, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
-}
-
 // Files of known kinds below a folder, in the order of their names; hidden ones are left out.
 void collect(const fs::path& folder, std::vector<Input>& inputs, Totals& totals) {
   std::vector<fs::path> files;
@@ -93,7 +89,13 @@ std::vector<Input> inputs_of(const Import& chosen, Totals& totals) {
       collect(path, inputs, totals);
     } else if (fs::exists(path)) {
       const std::string known = format_of(path);
-      inputs.push_back({path, !automatic ? chosen.format : known.empty() ? "text" : known, fs::file_size(path)});
+      std::error_code unknown;  // of a pipe
+      const std::uintmax_t bytes = fs::file_size(path, unknown);
+      inputs.push_back({fs::path(path).lexically_normal().string(),
+                        !automatic      ? chosen.format
+                        : known.empty() ? "text"
+                                        : known,
+                        unknown ? 0 : bytes});
     } else {
       throw Failure(exit_backend, "there is no file " + path);
     }
@@ -104,12 +106,15 @@ std::vector<Input> inputs_of(const Import& chosen, Totals& totals) {
 class Run {
  public:
   Run(Session& session, const Import& chosen)
-      : chosen_(chosen), inputs_(inputs_of(chosen, totals_)), memory_(session.memory(Access::create, memory_budget)) {
+      : chosen_(chosen),
+        under_(optional_coordinate(chosen.under)),
+        inputs_(inputs_of(chosen, totals_)),
+        memory_(session.memory(Access::create, memory_budget)) {
     for (const Input& input : inputs_) total_ += input.bytes;
   }
 
   Totals run() {
-    if (chosen_.from_line != 1 && inputs_.size() != 1) throw usage_error("--from-line wants one file");
+    check_options();
     for (const Input& input : inputs_) {
       if (input.format == "jsonl") {
         import_lines(input);
@@ -119,10 +124,29 @@ class Run {
       done_ += input.bytes;
     }
     if (documents_) totals_.memories += documents_->memories();
+    progress_.done();
     return totals_;
   }
 
+  // Of documents that were refused while the others went on.
+  const std::vector<std::string>& refusals() const { return refusals_; }
+
  private:
+  // No option is taken and not used.
+  void check_options() const {
+    const auto lines =
+        std::count_if(inputs_.begin(), inputs_.end(), [](const Input& each) { return each.format == "jsonl"; });
+    const auto tables =
+        std::count_if(inputs_.begin(), inputs_.end(), [](const Input& each) { return each.format == "csv"; });
+    if (chosen_.from_line != 1 && (inputs_.size() != 1 || lines != 1))
+      throw usage_error("--from-line wants one file of JSON lines");
+    if (!chosen_.under.empty() && lines == std::ssize(inputs_))
+      throw usage_error("--under is for documents, not JSON lines");
+    if ((!chosen_.delimiter.empty() || !chosen_.coordinate_columns.empty()) && tables == 0) {
+      throw usage_error("--delimiter and --coordinate are for CSV");
+    }
+  }
+
   void show(std::uint64_t memories, std::istream* in) {
     std::uintmax_t here = 0;
     if (in && total_ > 0) {
@@ -147,10 +171,11 @@ class Run {
     };
     const auto report = memory_.import_memories(
         in, {.batch = chosen_.batch, .from_line = chosen_.from_line, .control = std::move(control)});
-    if (!report) {
+    if (!report || (input.path == "-" && std::ferror(stdin))) {
       const std::string go_on = fmt::format("all before line {} is in; to go on: fractal import {}--from-line {}",
                                             lines_in + 1, input.path == "-" ? "" : input.path + " ", lines_in + 1);
       if (interrupted()) throw Failure(exit_interrupted, "stopped; " + go_on);
+      if (report) throw Failure(exit_backend, "cannot read standard input; " + go_on);
       throw Failure(exit_code(report.error().code), fmt::format("{}; {}", report.error().message, go_on));
     }
     totals_.memories += report->memories;
@@ -158,7 +183,7 @@ class Run {
   }
 
   void import_document(const Input& input) {
-    if (!documents_) documents_.emplace(memory_, optional_coordinate(chosen_.under), chosen_.batch);
+    if (!documents_) documents_.emplace(memory_, under_, chosen_.batch);
     try {
       import_whole_document(input);
     } catch (const Failure& failure) {
@@ -166,10 +191,16 @@ class Run {
         throw Failure(exit_interrupted, fmt::format("stopped in {}; {} documents are in; the same command goes on",
                                                     input.path, totals_.documents));
       }
-      throw Failure(failure.code(), fmt::format("{}: {}", input.path, failure.what()));
-    } catch (const Exception& failure) {
-      throw Failure(exit_code(failure.error().code), fmt::format("{}: {}", input.path, failure.what()));
-    }
+      refuse(failure.code(), input, failure.what());
+    } catch (const Exception& failure) { refuse(exit_code(failure.error().code), input, failure.what()); }
+  }
+
+  // A document that cannot be read as what it is does not keep the others out.
+  void refuse(ExitCode code, const Input& input, const std::string& why) {
+    const std::string message = fmt::format("{}: {}", input.path, why);
+    if (code != exit_refused) throw Failure(code, message);
+    refusals_.push_back(message);
+    documents_->abandon();
   }
 
   void import_whole_document(const Input& input) {
@@ -183,33 +214,59 @@ class Run {
       if (!file) throw cannot_read(input.path);
     }
     std::istream& in = input.path == "-" ? static_cast<std::istream&>(whole) : file;
-    const std::string source = input.path == "-" ? "standard input" : input.path;
-    const std::string digest = digest_of(in) + settings_digest(input);
-    if (!documents_->begin(source, title_of(input, in), digest)) {
+    const std::string digest = digest_of(in, input) + settings_digest(input);
+    // What comes by standard input has no name but what it is.
+    const std::string source = input.path == "-" ? "standard input " + digest.substr(0, 8) : input.path;
+    skip_mark(in);
+    if (!documents_->begin(source, title_of(input, in), digest,
+                           !chosen_.coordinate_columns.empty() || has_coordinates(input, in))) {
       ++totals_.unchanged;
       return;
     }
-    in.clear();
-    in.seekg(0);
+    skip_mark(in);
     if (input.format == "csv") {
       import_rows(input, in);
     } else {
       import_paragraphs(input, in, source);
     }
+    if (in.bad()) throw cannot_read(input.path);
     documents_->finish();
     ++totals_.documents;
   }
 
-  static std::string digest_of(std::istream& in) {
+  // To the beginning, behind a byte order mark.
+  static void skip_mark(std::istream& in) {
+    in.clear();
+    in.seekg(0);
+    for (const char expected : std::string_view("\xEF\xBB\xBF")) {
+      if (in.peek() == static_cast<unsigned char>(expected)) {
+        in.get();
+      } else {
+        in.clear();
+        in.seekg(0);
+        return;
+      }
+    }
+  }
+
+  // Whether a column is called so.
+  bool has_coordinates(const Input& input, std::istream& in) const {
+    if (input.format != "csv") return false;
+    std::vector<std::string> names;
+    const bool found =
+        reader(input, in).next(names) && std::find(names.begin(), names.end(), "coordinate") != names.end();
+    return found;
+  }
+
+  static std::string digest_of(std::istream& in, const Input& input) {
     XXH3_state_t state;
     XXH3_128bits_reset(&state);
     std::vector<char> buffer(1u << 16);
     while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
       XXH3_128bits_update(&state, buffer.data(), static_cast<std::size_t>(in.gcount()));
     }
+    if (in.bad()) throw cannot_read(input.path);
     const XXH128_hash_t hash = XXH3_128bits_digest(&state);
-    in.clear();
-    in.seekg(0);
     return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
   }
 
@@ -221,12 +278,13 @@ class Run {
   }
 
   static std::string title_of(const Input& input, std::istream& in) {
-    if (input.format == "markdown") {
-      for (std::string line; std::getline(in, line);) {
-        if (line.starts_with("# ")) return line.substr(2, line.find_last_not_of(" #\r") - 1);
-      }
-    }
-    return fs::path(input.path).stem().string();
+    if (input.path == "-") return "standard input";
+    const std::string name = fs::path(input.path).stem().string();
+    if (input.format != "markdown") return name;
+    std::ostringstream all;
+    all << in.rdbuf();
+    const std::string title = read_markdown(all.str(), [](const Paragraph&) {});
+    return title.empty() ? name : title;
   }
 
   void import_paragraphs(const Input& input, std::istream& in, const std::string& source) {
@@ -253,25 +311,28 @@ class Run {
     }
   }
 
-  void import_rows(const Input& input, std::istream& in) {
+  CsvReader reader(const Input& input, std::istream& in) const {
     const bool tabs = chosen_.delimiter == "tab" || (chosen_.delimiter.empty() && input.path.ends_with(".tsv"));
-    CsvReader reader(in, tabs ? '\t' : chosen_.delimiter.empty() ? ',' : chosen_.delimiter[0]);
+    return CsvReader(in, tabs ? '\t' : chosen_.delimiter.empty() ? ',' : chosen_.delimiter[0]);
+  }
+
+  void import_rows(const Input& input, std::istream& in) {
+    CsvReader rows = reader(input, in);
     std::vector<std::string> names, row;
-    if (!reader.next(names)) return;
-    if (names[0].starts_with("\xEF\xBB\xBF")) names[0].erase(0, 3);
+    if (!rows.next(names)) return;
     const std::vector<std::size_t> columns = coordinate_columns(names);
     double number = 0;
-    while (reader.next(row)) {
+    while (rows.next(row)) {
       if (row.size() != names.size()) {
-        throw Failure(exit_refused, fmt::format("line {}: {} fields, the first line has {}", reader.line(), row.size(),
-                                                names.size()));
+        throw Failure(exit_refused,
+                      fmt::format("line {}: {} fields, the first line has {}", rows.line(), row.size(), names.size()));
       }
       ++number;
       std::string payload = row_payload(names, row, columns);
       if (columns.empty()) {
         documents_->add({number}, std::move(payload));
       } else {
-        documents_->add_at(row_coordinate(row, columns, reader.line()), std::move(payload));
+        documents_->add_at(row_coordinate(row, columns, rows.line()), std::move(payload));
       }
       show(totals_.memories + documents_->memories(), &in);
     }
@@ -323,21 +384,17 @@ class Run {
   }
 
   const Import& chosen_;
+  Coordinate under_;
   Totals totals_;
   std::vector<Input> inputs_;
   FractalMemory memory_;
   std::optional<DocumentImport> documents_;
+  std::vector<std::string> refusals_;
   Progress progress_{"importing", "memories"};
   std::uintmax_t total_ = 0, done_ = 0;
 };
 
-void import(Session& session, const Import& chosen) {
-  if (chosen.batch == 0 || chosen.batch > limits::batch_entries / 2) {
-    throw usage_error(fmt::format("--batch is 1 to {}", limits::batch_entries / 2));
-  }
-  if (chosen.delimiter.size() > 1 && chosen.delimiter != "tab")
-    throw usage_error("--delimiter is one character, or tab");
-  const Totals totals = Run(session, chosen).run();
+void report(Session& session, const Totals& totals) {
   const Output out = session.output();
   if (out.json()) {
     out.line(JsonObject()
@@ -361,6 +418,22 @@ void import(Session& session, const Import& chosen) {
   }
 }
 
+void import(Session& session, const Import& chosen) {
+  if (chosen.batch == 0 || chosen.batch > limits::batch_entries / 2) {
+    throw usage_error(fmt::format("--batch is 1 to {}", limits::batch_entries / 2));
+  }
+  if (chosen.delimiter.size() > 1 && chosen.delimiter != "tab")
+    throw usage_error("--delimiter is one character, or tab");
+  Run run(session, chosen);
+  const Totals totals = run.run();
+  report(session, totals);
+  if (!run.refusals().empty()) {
+    std::string all;
+    for (const std::string& each : run.refusals()) all += (all.empty() ? "" : "; ") + each;
+    throw Failure(exit_refused, all);
+  }
+}
+
 }  // namespace
 
 void add_import(Commands& commands) {
@@ -376,6 +449,7 @@ void add_import(Commands& commands) {
   command.add_option("--under", chosen->under, "Documents get their numbers below this coordinate");
   command.add_option("--coordinate", chosen->coordinate_columns, "CSV: the columns that make a row's coordinate")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("COLUMN,...");
   command.add_option("--delimiter", chosen->delimiter, "CSV: between fields; tab, or a character");
   command.add_option("--batch", chosen->batch, "Memories in one transaction [1000]");

@@ -6,10 +6,11 @@
 namespace fractal::cli {
 namespace {
 
-std::atomic<bool> stop{false};
+std::atomic<bool> stop{false}, by_term{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 extern "C" void on_signal(int number) {
+  if (number == SIGTERM) by_term = true;
   if (stop.exchange(true)) {
     std::signal(number, SIG_DFL);
     std::raise(number);
@@ -28,6 +29,7 @@ void watch_signals() {
 }
 
 const std::atomic<bool>& interrupted() noexcept { return stop; }
+bool terminated() noexcept { return by_term; }
 void forget_interrupt() noexcept { stop = false; }
 
 }  // namespace fractal::cli

@@ -10,6 +10,8 @@ namespace fractal::cli {
 void watch_signals();
 // For Control::cancel.
 const std::atomic<bool>& interrupted() noexcept;
+// By SIGTERM: no prompt goes on after it.
+bool terminated() noexcept;
 // The shell goes on after an interrupted command.
 void forget_interrupt() noexcept;
 

@@ -4,6 +4,7 @@
 #include "src/cli/failure.h"
 #include "src/cli/payload_text.h"
 #include "src/cli/records.h"
+#include "src/cli/text_width.h"
 
 #include <fractal/format.h>
 #include <fractal/json_lines.h>
@@ -50,7 +51,7 @@ void make_link(Session& session, const Link& chosen) {
   const Written written = session.memory(Access::create).link(link).value();
   const Output out = session.output();
   out.line(out.json() ? ends_json(chosen).count("sequence", written.sequence).flag("created", written.created).str()
-                      : fmt::format("{} {}", written.created ? "linked" : "changed", link));
+                      : one_line(fmt::format("{} {}", written.created ? "linked" : "changed", link)));
 }
 
 void unlink(Session& session, const Link& chosen) {
@@ -60,7 +61,7 @@ void unlink(Session& session, const Link& chosen) {
   if (out.json()) {
     out.line(ends_json(chosen).flag("removed", removed).str());
   } else if (removed) {
-    out.line(fmt::format("unlinked {} -{}-> {}", from, chosen.type, to));
+    out.line(one_line(fmt::format("unlinked {} -{}-> {}", from, chosen.type, to)));
   }
   if (!removed) throw Failure(exit_not_found, fmt::format("there is no link {} -{}-> {}", from, chosen.type, to));
 }
@@ -75,13 +76,14 @@ std::vector<std::string> texts_at(const FractalMemory& memory, const std::vector
 }
 
 void neighbors(Session& session, const Walk& walk) {
+  const Coordinate from = coordinate_of(walk.from);
   const FractalMemory memory = session.memory(Access::read);
   const auto found = memory
-                         .neighbors(coordinate_of(walk.from), {.hops = walk.hops,
-                                                               .direction = walk.chosen_direction(),
-                                                               .type = walk.type,
-                                                               .limit = walk.limit,
-                                                               .control = Session::control()})
+                         .neighbors(from, {.hops = walk.hops,
+                                           .direction = walk.chosen_direction(),
+                                           .type = walk.type,
+                                           .limit = walk.limit,
+                                           .control = Session::control()})
                          .value();
   const Output out = session.output();
   if (out.json()) {
@@ -110,10 +112,10 @@ void neighbors(Session& session, const Walk& walk) {
 }
 
 void path(Session& session, const Walk& walk) {
+  const Coordinate from = coordinate_of(walk.from), to = coordinate_of(walk.to);
   const FractalMemory memory = session.memory(Access::read);
-  const Coordinate from = coordinate_of(walk.from);
   const auto links = memory
-                         .path(from, coordinate_of(walk.to),
+                         .path(from, to,
                                {.max_hops = walk.most_hops,
                                 .direction = walk.chosen_direction(),
                                 .type = walk.type,
@@ -172,7 +174,7 @@ void add_links(Commands& commands) {
                                               .example = "fractal neighbors 1,2,3 --hops 2 --direction both"},
                                              [around](Session& session) { neighbors(session, *around); });
   neighbors_command.add_option("coordinate", around->from, "Where to begin")->required();
-  neighbors_command.add_option("--hops", around->hops, "How far, in links [1]");
+  neighbors_command.add_option("--hops", around->hops, "How far, in links [1]")->check(CLI::Range(1, 64));
   neighbors_command.add_option("--limit", around->limit, "How many at most [100]");
   around->add_to(neighbors_command);
 
@@ -184,7 +186,7 @@ void add_links(Commands& commands) {
                                         [way](Session& session) { path(session, *way); });
   path_command.add_option("from", way->from, "Where to begin")->required();
   path_command.add_option("to", way->to, "Where to end")->required();
-  path_command.add_option("--max-hops", way->most_hops, "Give up beyond so many links [16]");
+  path_command.add_option("--max-hops", way->most_hops, "Give up beyond so many links [16]")->check(CLI::Range(1, 64));
   path_command.add_flag("--weighted", way->weighted, "Least sum of 1/strength instead of fewest links");
   way->add_to(path_command);
 }

@@ -12,6 +12,16 @@
 namespace fractal::cli {
 namespace {
 
+// Those that are written to escape Markdown or HTML; others stay as they are.
+std::string_view entity(std::string_view written) {
+  static constexpr std::pair<std::string_view, std::string_view> known[] = {
+      {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&apos;", "'"}, {"&#39;", "'"}, {"&nbsp;", " "}};
+  for (const auto& [name, character] : known) {
+    if (written == name) return character;
+  }
+  return written;
+}
+
 class Reader {
  public:
   explicit Reader(const TakeParagraph& take) : take_(take) {}
@@ -34,6 +44,8 @@ class Reader {
     if (failed != 0) throw Failure(exit_refused, "not to be read as Markdown");
     finish();
   }
+
+  const std::string& title() const { return title_; }
 
  private:
   static Reader& of(void* self) { return *static_cast<Reader*>(self); }
@@ -67,7 +79,7 @@ class Reader {
       html_ = true;
     } else if (!inside()) {
       finish();
-    } else if (type == MD_BLOCK_P || type == MD_BLOCK_CODE) {
+    } else if (type == MD_BLOCK_P || type == MD_BLOCK_CODE || type == MD_BLOCK_H) {
       if (!text_.ends_with("- ")) begin_line("");
     }
   }
@@ -79,7 +91,7 @@ class Reader {
       table_ = false;
     } else if (type == MD_BLOCK_HTML) {
       html_ = false;
-    } else if (type == MD_BLOCK_H) {
+    } else if (type == MD_BLOCK_H && !inside()) {
       begin_section(static_cast<const MD_BLOCK_H_DETAIL*>(detail)->level);
       return;
     }
@@ -92,6 +104,8 @@ class Reader {
       text_ += '\n';
     } else if (type == MD_TEXT_SOFTBR) {
       text_ += ' ';
+    } else if (type == MD_TEXT_ENTITY) {
+      text_ += entity(characters);
     } else if (type == MD_TEXT_NULLCHAR) {
       text_ += "\xEF\xBF\xBD";  // U+FFFD
     } else {
@@ -107,6 +121,7 @@ class Reader {
   // A heading's text ends the headings of its level and below.
   void begin_section(unsigned level) {
     while (!headings_.empty() && headings_.back().first >= level) headings_.pop_back();
+    if (level == 1 && title_.empty()) title_ = text_;
     headings_.emplace_back(level, std::move(text_));
     text_.clear();
     ++section_;
@@ -126,7 +141,7 @@ class Reader {
 
   const TakeParagraph& take_;
   std::exception_ptr thrown_;
-  std::string text_, heading_;
+  std::string text_, heading_, title_;
   std::vector<std::pair<unsigned, std::string>> headings_;
   std::size_t section_ = 0, lists_ = 0;
   bool table_ = false, html_ = false;
@@ -134,6 +149,10 @@ class Reader {
 
 }  // namespace
 
-void read_markdown(const std::string& text, const TakeParagraph& take) { Reader(take).read(text); }
+std::string read_markdown(const std::string& text, const TakeParagraph& take) {
+  Reader reader(take);
+  reader.read(text);
+  return reader.title();
+}
 
 }  // namespace fractal::cli

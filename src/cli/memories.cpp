@@ -4,6 +4,7 @@
 #include "src/cli/arguments.h"
 #include "src/cli/commands.h"
 #include "src/cli/failure.h"
+#include "src/cli/interrupt.h"
 #include "src/cli/payload_text.h"
 #include "src/cli/records.h"
 
@@ -12,6 +13,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -19,10 +21,9 @@
 namespace fractal::cli {
 namespace {
 
-constexpr std::size_t lines_of_batch = 1000;
+constexpr std::size_t lines_of_batch = 1000, bytes_of_batch = 8u << 20;
 
 struct Init {
-  std::string metric = "cosine";
   std::vector<std::string> indexed, texts;
 };
 
@@ -43,8 +44,6 @@ void init(Session& session, const Init& chosen) {
   const std::string& db = session.settings().db;
   if (std::filesystem::exists(db)) throw Failure(exit_refused, fmt::format("{} is there already", db));
   Options options{.indexed_fields = chosen.indexed, .text_fields = text_fields(chosen.texts)};
-  if (chosen.metric == "dot") options.metric = Metric::dot;
-  if (chosen.metric == "l2") options.metric = Metric::l2;
   session.create(std::move(options));
   const Output out = session.output();
   out.line(out.json() ? JsonObject().text("db", db).flag("created", true).str() : fmt::format("{} is ready", db));
@@ -70,6 +69,10 @@ struct Write {
     with_version = command.add_option("--if-version", if_version, "Only if it has this version now (0: is not there)");
   }
 
+  bool has_settings() const {
+    return !type.empty() || !metadata.empty() || !expires.empty() || !vector.empty() || *with_importance ||
+           *with_version;
+  }
   bool has_payload() const { return !payload.empty() || *with_text || !file.empty(); }
   std::string given_payload() const {
     const int ways = (payload.empty() ? 0 : 1) + (*with_text ? 1 : 0) + (file.empty() ? 0 : 1);
@@ -103,46 +106,71 @@ void tell_written(const Output& out, const Coordinate& coordinate, const Written
 }
 
 // JSON lines from standard input, each with its coordinate.
-void store_lines(Session& session) {
-  const FractalMemory memory = session.memory(Access::create);
-  const Output out = session.output();
-  Batch batch;
-  std::vector<Coordinate> coordinates;
-  std::uint64_t number = 0, stored = 0;
-  const auto flush = [&] {
-    if (batch.empty()) return;
-    const Applied applied = memory.apply(batch).value();
-    for (std::size_t i = 0; i < coordinates.size() && out.json(); ++i) {
-      tell_written(out, coordinates[i], applied.written[i]);
+class StoredLines {
+ public:
+  explicit StoredLines(Session& session) : memory_(session.memory(Access::create)), out_(session.output()) {}
+
+  void run() {
+    for (std::string line; next(line);) {
+      if (trimmed(line).empty()) continue;
+      auto parsed = parse_json_line(line);
+      if (!parsed) throw refused(exit_refused, parsed.error().message);
+      if (std::holds_alternative<GraphLink>(*parsed)) throw refused(exit_refused, "a link: see fractal link");
+      Memory one = std::get<Memory>(std::move(*parsed));
+      coordinates_.push_back(one.coordinate);
+      bytes_ += line.size();
+      batch_.store(std::move(one));
+      if (batch_.size() == lines_of_batch || bytes_ >= bytes_of_batch) flush();
     }
-    stored += batch.size();
-    batch.clear();
-    coordinates.clear();
-  };
-  for (std::string line; std::getline(std::cin, line);) {
-    ++number;
-    if (trimmed(line).empty()) continue;
-    auto parsed = parse_json_line(line);
-    if (!parsed || std::holds_alternative<GraphLink>(*parsed)) {
-      throw Failure(exit_refused, fmt::format("line {}: {}; the {} memories before it are stored up to line {}", number,
-                                              parsed ? "a link: see fractal link" : parsed.error().message, stored,
-                                              number - 1 - batch.size()));
-    }
-    Memory one = std::get<Memory>(std::move(*parsed));
-    coordinates.push_back(one.coordinate);
-    batch.store(std::move(one));
-    if (batch.size() == lines_of_batch) flush();
+    if (std::ferror(stdin)) throw cannot_read("standard input");
+    flush();
+    if (!out_.json()) out_.line(fmt::format("stored {} memories", stored_));
   }
-  flush();
-  if (!out.json()) out.line(fmt::format("stored {} memories", stored));
-}
+
+ private:
+  // An interrupted read looks like the end.
+  bool next(std::string& line) {
+    const bool there = static_cast<bool>(std::getline(std::cin, line));
+    if (interrupted()) throw refused(exit_interrupted, "stopped");
+    number_ += there ? 1 : 0;
+    return there;
+  }
+
+  Failure refused(ExitCode code, const std::string& why) const {
+    return Failure(
+        code, fmt::format("line {}: {}; {} memories are stored, those up to line {}", number_, why, stored_, whole_));
+  }
+
+  void flush() {
+    if (batch_.empty()) return;
+    const auto applied = memory_.apply(batch_);
+    if (!applied) throw refused(exit_code(applied.error().code), applied.error().message);
+    for (std::size_t i = 0; i < coordinates_.size() && out_.json(); ++i) {
+      tell_written(out_, coordinates_[i], applied->written[i]);
+    }
+    stored_ += batch_.size();
+    whole_ = number_;
+    batch_.clear();
+    coordinates_.clear();
+    bytes_ = 0;
+  }
+
+  FractalMemory memory_;
+  Output out_;
+  Batch batch_;
+  std::vector<Coordinate> coordinates_;
+  std::size_t bytes_ = 0;
+  std::uint64_t number_ = 0, stored_ = 0, whole_ = 0;
+};
 
 void store(Session& session, const Write& write) {
   if (write.coordinate.empty()) {
     if (write.has_payload()) throw usage_error("store wants a coordinate: fractal store 1,2,3 '{\"text\": \"...\"}'");
     if (isatty(STDIN_FILENO) == 1)
       throw usage_error("store wants a coordinate and a payload, or lines of JSON to read");
-    store_lines(session);
+    if (write.has_settings() || write.if_absent)
+      throw usage_error("these options want a coordinate; lines have their own");
+    StoredLines(session).run();
     return;
   }
   Memory memory{.coordinate = coordinate_of(write.coordinate)};
@@ -163,6 +191,8 @@ void store(Session& session, const Write& write) {
 void update(Session& session, const Write& write) {
   const Coordinate coordinate = coordinate_of(write.coordinate);
   Patch patch{.never_expires = write.never_expires};
+  if (!write.has_payload() && !write.has_settings() && !write.never_expires)
+    throw usage_error("nothing to change is given");
   if (write.has_payload()) patch.payload = trimmed(write.given_payload());
   if (!write.metadata.empty()) patch.metadata = write.metadata;
   if (!write.type.empty()) patch.type = parse_memory_type(write.type).value();
@@ -171,6 +201,12 @@ void update(Session& session, const Write& write) {
   if (!write.vector.empty()) patch.embedding = vector_of(write.vector);
   tell_written(session.output(), coordinate,
                session.memory(Access::write).update(coordinate, std::move(patch), write.options()).value());
+}
+
+void check_found(const std::vector<Coordinate>& missing) {
+  std::string all;
+  for (const Coordinate& each : missing) all += (all.empty() ? "" : "; ") + each.to_string();
+  if (!all.empty()) throw Failure(exit_not_found, "there is no memory at " + all);
 }
 
 struct Get {
@@ -182,17 +218,17 @@ void get(Session& session, const Get& chosen) {
   std::vector<Coordinate> coordinates;
   for (const std::string& each : chosen.coordinates) coordinates.push_back(coordinate_of(each));
   const Output out = session.output();
-  std::string missing;
+  std::vector<Coordinate> missing;
   auto found = session.memory(Access::read).retrieve_many(coordinates).value();
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (!found[i]) {
-      missing += (missing.empty() ? "" : "; ") + coordinates[i].to_string();
+      missing.push_back(coordinates[i]);
       continue;
     }
     if (!chosen.vectors) found[i]->embedding.clear();
     out.text(out.json() ? to_json(*found[i]) + "\n" : card(*found[i], out.terminal()));
   }
-  if (!missing.empty()) throw Failure(exit_not_found, "there is no memory at " + missing);
+  check_found(missing);
 }
 
 void remove(Session& session, const std::vector<std::string>& written) {
@@ -204,7 +240,7 @@ void remove(Session& session, const std::vector<std::string>& written) {
   }
   const Output out = session.output();
   const Applied applied = session.memory(Access::write).apply(batch).value();
-  std::string missing;
+  std::vector<Coordinate> missing;
   for (std::size_t i = 0; i < coordinates.size(); ++i) {
     const bool removed = applied.written[i].removed;
     if (out.json()) {
@@ -212,9 +248,9 @@ void remove(Session& session, const std::vector<std::string>& written) {
     } else if (removed) {
       out.line(fmt::format("deleted {}", coordinates[i]));
     }
-    if (!removed) missing += (missing.empty() ? "" : "; ") + coordinates[i].to_string();
+    if (!removed) missing.push_back(coordinates[i]);
   }
-  if (!missing.empty()) throw Failure(exit_not_found, "there is no memory at " + missing);
+  check_found(missing);
 }
 
 struct List {
@@ -266,12 +302,13 @@ void add_memories(Commands& commands) {
   CLI::App& init_command = commands.add({.name = "init",
                                          .group = "Memories",
                                          .summary = "Make a database, with choices that stay",
-                                         .example = "fractal --db robot.db init --index room --metric cosine"},
+                                         .example = "fractal --db robot.db init --index room"},
                                         [made](Session& session) { init(session, *made); });
-  init_command.add_option("--metric", made->metric, "How near vectors are: cosine, dot or l2")
-      ->check(CLI::IsMember({"cosine", "dot", "l2"}));
-  init_command.add_option("--index", made->indexed, "Payload fields to keep an index for")->type_name("PATH");
-  init_command.add_option("--text-field", made->texts, "Payload fields that are searched, PATH or PATH=WEIGHT");
+  init_command.add_option("--index", made->indexed, "Payload fields to keep an index for")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  init_command.add_option("--text-field", made->texts, "Payload fields that are searched, PATH or PATH=WEIGHT")
+      ->allow_extra_args(false);
 
   const auto stored = std::make_shared<Write>();
   CLI::App& store_command =
@@ -318,8 +355,7 @@ void add_memories(Commands& commands) {
                                          .example = "fractal list --within 1,2 --where 'sugar=false' --limit 20"},
                                         [listed](Session& session) { list(session, *listed); });
   list_command.add_option("--within", listed->within, "Only this coordinate and what is below it");
-  list_command.add_option("--where", listed->tests,
-                          "A test, path=value (!= >= <= > <, ~ contains), or a filter in JSON");
+  list_command.add_option("--where", listed->tests, where_help)->allow_extra_args(false);
   list_command.add_option("--order", listed->order, "coordinate, created or importance")
       ->check(CLI::IsMember({"coordinate", "created", "importance"}));
   list_command.add_flag("--descending", listed->descending, "The last first");

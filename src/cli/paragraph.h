@@ -18,8 +18,8 @@ struct Paragraph {
 using TakeParagraph = std::function<void(Paragraph)>;
 
 // Headings begin sections. A paragraph, a list with all its items, a table, a block of code is one paragraph each, without
-// the marks of Markdown; HTML is left out.
-void read_markdown(const std::string& text, const TakeParagraph& take);
+// the marks of Markdown; HTML is left out. Returns the first heading of the first level, or nothing.
+std::string read_markdown(const std::string& text, const TakeParagraph& take);
 // Blank lines part paragraphs; there are no sections.
 void read_plain_text(std::istream& in, const TakeParagraph& take);
 

@@ -2,6 +2,7 @@
 #include "src/cli/payload_text.h"
 
 #include "src/cli/json_object.h"
+#include "src/cli/text_width.h"
 
 #include <rapidjson/document.h>
 #include <rapidjson/prettywriter.h>
@@ -64,7 +65,7 @@ std::string indented(const std::string& payload, std::size_t right, const Termin
   for (std::size_t begin = 0; begin <= all.size();) {
     const std::size_t end = std::min(all.find('\n', begin), all.size());
     if (begin > 0) text.append("\n").append(right, ' ');
-    text += with_name(all.substr(begin, end - begin), terminal);
+    text += with_name(printable(all.substr(begin, end - begin)), terminal);
     begin = end + 1;
   }
   return text;

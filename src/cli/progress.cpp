@@ -27,8 +27,9 @@ std::string minutes(double left) {
 Progress::Progress(std::string label, std::string unit)
     : terminal_(Terminal::of(stderr)), label_(std::move(label)), unit_(std::move(unit)) {}
 
-Progress::~Progress() {
+void Progress::done() {
   if (!on_screen_) return;
+  on_screen_ = false;
   std::fputs("\r\x1b[K", stderr);
   std::fflush(stderr);
 }

@@ -15,12 +15,14 @@ class Progress {
  public:
   // `unit`: of what is counted, as "memories".
   Progress(std::string label, std::string unit);
-  ~Progress();
+  ~Progress() { done(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   // share: done so far, 0 to 1, or less than 0 if nobody knows.
   void update(std::uint64_t done, double share);
+  // Takes the bar away: before the answer is printed.
+  void done();
   // As Control::progress has it.
   void of(std::uint64_t done, std::uint64_t total) {
     update(done, total == 0 ? -1.0 : static_cast<double>(done) / static_cast<double>(total));

@@ -136,14 +136,17 @@ void add_search(Commands& commands) {
   command.add_option("--vector", chosen->vector, "What to look for, as a vector: [0.1, 0.2, ...]");
   command.add_option("--limit,-k", chosen->limit, "How many at most");
   command.add_option("--offset", chosen->offset, "How many to skip");
-  command.add_option("--where", chosen->tests, "A test, path=value (!= >= <= > <, ~ contains), or a filter in JSON");
+  command.add_option("--where", chosen->tests, where_help)->allow_extra_args(false);
   command.add_option("--within", chosen->within, "Only this coordinate and what is below it");
   command.add_option("--mode", chosen->mode, "automatic, vector, keyword or hybrid")
       ->check(CLI::IsMember({"automatic", "vector", "keyword", "hybrid"}));
   command.add_option("--seed", chosen->seeds, "Rank higher what is linked with these coordinates")
-      ->type_name("COORDINATE");
-  command.add_option("--diversity", chosen->diversity, "0 by score alone to 1 by difference alone");
-  command.add_option("--recall", chosen->recall, "Wanted share of the true nearest, in large spaces");
+      ->type_name("COORDINATE")
+      ->allow_extra_args(false);
+  command.add_option("--diversity", chosen->diversity, "0 by score alone to 1 by difference alone")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--recall", chosen->recall, "Wanted share of the true nearest, in large spaces")
+      ->check(CLI::Range(0.5, 0.999));
   command.add_flag("--exact", chosen->exact, "Compare every vector");
   command.add_flag("--explain", chosen->explain, "Show where each score comes from");
 }

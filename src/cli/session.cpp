@@ -23,7 +23,10 @@ void check_backend(const std::string& db) {
 }  // namespace
 
 void Session::use(Settings settings) {
-  if (settings.db != settings_.db) memory_.reset();
+  if (settings.db != settings_.db) {
+    if (memory_ && in_process(settings_.db)) throw usage_error("another --db would lose the memories of :memory:");
+    memory_.reset();
+  }
   settings_ = std::move(settings);
 }
 

@@ -29,7 +29,7 @@ class Session {
   explicit Session(Settings settings) : settings_(std::move(settings)) {}
 
   const Settings& settings() const noexcept { return settings_; }
-  // Another database than the open one: that is closed.
+  // Another database than the open one: that is closed. Refused if it is in memory alone.
   void use(Settings settings);
   Output output() const { return {Terminal::of(stdout), settings_.json}; }
   // Opened at the first call, with Options::memory_budget. A missing file is a failure of the backend, with a hint.

@@ -5,16 +5,19 @@
 #include "src/cli/failure.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/line_words.h"
+#include "src/cli/suggestion.h"
 
 #include <editline/readline.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <utility>
 
 namespace fractal::cli {
 namespace {
@@ -50,9 +53,7 @@ char** complete(const char* typed, int begin, int /*end*/) {
       if (each.name == (*words)[0]) trees.push_back(&commands.command(each.name));
     }
     for (const CLI::App* app : trees) {
-      for (const CLI::Option* option : app->get_options()) {
-        for (const std::string& name : option->get_lnames()) offer("--" + name);
-      }
+      for (const std::string& name : option_names(*app)) offer(name);
     }
   }
   rl_attempted_completion_over = 1;
@@ -114,36 +115,70 @@ void help() {
       "JSON needs no quotes and may take more lines; a word and --help shows a command; exit, or Ctrl-D, ends.\n");
 }
 
-void shell(Session& session) {
-  const Settings settings = session.settings();
-  session.memory(Access::create);  // a wrong name is told at once
-  const Lines lines;
-  if (lines.people()) fmt::print("fractal {} on {}; help tells more\n", version(), settings.db);
-  int code = exit_ok;
-  std::string text;
-  while (const auto line = lines.next(text.empty() ? "fractal> " : "     ... ")) {
-    text += (text.empty() ? "" : "\n") + *line;
-    const auto words = words_of(text);
-    if (!words && !interrupted()) continue;
-    if (words && !words->empty()) {
-      lines.remember(text);
-      if (words->front() == "exit" || words->front() == "quit") {
-        text.clear();
-        break;
-      }
-      if (words->front() == "help" || words->front() == "shell") {
-        help();
-      } else if (!words->front().starts_with('#')) {
-        code = run_line(session, *words);
-        session.use(settings);
-      }
+// Runs what is whole, and keeps what is not for the next line.
+class Prompt {
+ public:
+  explicit Prompt(Session& session) : session_(session), settings_(session.settings()) {}
+
+  // False: the shell ends.
+  bool step() {
+    auto line = lines_.next(text_.empty() ? "fractal> " : "     ... ");
+    if (interrupted()) return after_interrupt();
+    if (!line) return false;
+    if (text_.empty() && line->starts_with('#')) return true;
+    text_ += (text_.empty() ? "" : "\n") + *line;
+    const auto words = words_of(text_);
+    if (!words) return true;
+    const std::string whole = std::exchange(text_, "");
+    if (words->empty()) return true;
+    lines_.remember(whole);
+    if (words->front() == "exit" || words->front() == "quit") return false;
+    if (words->front() == "help" || words->front() == "shell") {
+      help();
+    } else {
+      run(*words);
     }
-    text.clear();
-    forget_interrupt();
+    return !interrupted() || after_interrupt();
   }
-  if (lines.people()) fmt::print("\n");
-  if (!text.empty()) throw usage_error("the last line does not end: " + text);
-  if (code != exit_ok) throw Failure(static_cast<ExitCode>(code), "");
+
+  void finish() const {
+    if (lines_.people()) fmt::print("\n");
+    if (!text_.empty()) throw usage_error("the last line does not end: " + text_);
+    if (code_ != exit_ok) throw Failure(static_cast<ExitCode>(code_), "");
+  }
+
+  bool people() const { return lines_.people(); }
+
+ private:
+  void run(const std::vector<std::string>& words) {
+    code_ = run_line(session_, words);
+    session_.use(settings_);
+    // A command may have read standard input to its end; a terminal's goes on.
+    if (lines_.people()) std::clearerr(stdin);
+  }
+
+  // People get a new line, a script ends.
+  bool after_interrupt() {
+    if (!lines_.people() || terminated()) throw Failure(exit_interrupted, "interrupted");
+    forget_interrupt();
+    if (!text_.empty()) text_.clear();
+    fmt::print("\n");
+    return true;
+  }
+
+  Session& session_;
+  Settings settings_;
+  Lines lines_;
+  std::string text_;
+  int code_ = exit_ok;
+};
+
+void shell(Session& session) {
+  session.memory(Access::create);  // a wrong name is told at once
+  Prompt prompt(session);
+  if (prompt.people()) fmt::print("fractal {} on {}; help tells more\n", version(), session.settings().db);
+  while (prompt.step()) continue;
+  prompt.finish();
 }
 
 }  // namespace

@@ -9,6 +9,8 @@ namespace fractal::cli {
 namespace {
 
 constexpr std::size_t gap = 2, readable = 20, narrowest = 1;
+// Where there is no terminal nothing is cut, and a longer cell moves what follows it.
+constexpr std::size_t most_blanks = 100;
 
 std::size_t total(const std::vector<std::size_t>& wide) {
   std::size_t sum = 0;
@@ -46,7 +48,10 @@ std::vector<std::size_t> Table::widths(std::size_t available) const {
       --wide[widest];
     }
   };
-  if (available == 0) return wide;
+  if (available == 0) {
+    for (std::size_t& each : wide) each = std::min(each, most_blanks);
+    return wide;
+  }
   shrink(true, readable);
   for (std::size_t i = columns_.size(); i-- > 0 && total(wide) > available;) {
     if (columns_[i].optional) wide[i] = 0;
@@ -62,7 +67,7 @@ std::string Table::text(const Terminal& terminal) const {
     std::string line;
     for (std::size_t i = 0; i < cells.size(); ++i) {
       if (wide[i] == 0) continue;
-      const std::string shown = cut(cells[i], wide[i]);
+      const std::string shown = terminal.width() == 0 ? cells[i] : cut(cells[i], wide[i]);
       const std::string blanks(wide[i] - std::min(wide[i], width_of(shown)), ' ');
       std::string painted = terminal.paint(heading ? Style::faint : columns_[i].style, shown);
       for (const auto& [column, paint] : paints_) {

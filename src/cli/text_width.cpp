@@ -35,6 +35,18 @@ std::size_t width_of(std::string_view text) {
   return width;
 }
 
+std::string printable(std::string_view text) {
+  std::string kept;
+  while (!text.empty()) {
+    const Character character = first_of(text);
+    if (character.point >= 0 && utf8proc_category(character.point) != UTF8PROC_CATEGORY_CC) {
+      kept += text.substr(0, character.bytes);
+    }
+    text.remove_prefix(character.bytes);
+  }
+  return kept;
+}
+
 std::string one_line(std::string_view text) {
   std::string line;
   bool blank = false;

@@ -45,6 +45,14 @@ class ExitCodes(CommandTest):
         self.check(2, "--db", "postgresql://server/x", "stats", says="no backend for postgresql")
         self.check(2, "search", "--vector", "[1, two]", says="no list of numbers")
         self.check(2, "erase", text="", says="--yes")
+        self.check(2, "search", "tea", "--recall", "5")
+        self.check(2, "neighbors", "1", "--hops", "0")
+        self.check(2, "--db", "nowhere.db", "neighbors", "abc")
+        self.check(2, "update", "1,1", text='{"a": 1}', says="nothing to change")
+        self.check(2, "store", "--if-absent", text='{"coordinate": [1], "payload": {}}\n', says="want a coordinate")
+        self.check(2, "import", "--from-line", "3", "--format", "text", text="x", says="JSON lines")
+        self.check(2, "import", "--under", "3", text="{}", says="for documents")
+        self.check(2, "import", "--under", "abc", "--format", "text", text="x")
         self.check(2, "store", "1", "--text", "x", "--expires", "soon", says="is no time")
 
     def test_refused(self):
@@ -55,19 +63,45 @@ class ExitCodes(CommandTest):
         self.check(3, "store", "1,1", "{}", "--if-absent")
         self.check(3, "init", says="is there already")
         self.check(3, "import", text='{"coordinate": [1], "pay": {}}\n', says="to go on: fractal import --from-line 1")
-        self.check(3, "store", text='{"coordinate": [5], "payload": {}}\n\n{"coordinate": []}\n', says="line 3")
+        self.check(3, "store", text='{"coordinate": [5], "payload": {}}\n\n{"coordinate": []}\n',
+                   says="0 memories are stored, those up to line 0")
 
     def test_backend(self):
         self.assertEqual(self.check(4, "stats", says="there is no database fractal.db"), "backend")
         (self.folder / "other.db").write_text("this is no database, but long enough to be one" * 100)
         self.assertEqual(self.check(4, "--db", "other.db", "stats"), "corruption")
         self.check(4, "import", "nowhere", says="there is no file nowhere")
+        self.check(4, "import", "--format", "text", "/proc/self/mem", says="cannot read /proc/self/mem")
         self.household()
         self.check(4, "store", "2", "--file", "nowhere", says="cannot read nowhere")
+        self.check(4, "store", "2", "--file", ".", says="cannot read .")
+        self.check(4, "reembed", "--table", "nowhere")
         self.check(4, "export", "no/such/folder")
         done = subprocess.run(f"{PROGRAM} list >/dev/full", shell=True, cwd=self.folder, env=environment(),
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (4, "fractal: cannot write the output: No space left on device\n"))
+
+    def test_brackets_are_one_coordinate(self):
+        self.good("store", "1", "{}")
+        self.good("store", "2", "{}")
+        self.check(1, "delete", "[1,2]", says="1.0,2.0")
+        self.good("store", "1,2", "{}")
+        self.assertEqual(json.loads(self.good("--json", "get", "[1.0,2.0]"))["coordinate"], [1, 2])
+
+    def test_no_standard_error(self):
+        done = subprocess.run(f"{PROGRAM} get 99 2>&-; echo $?; {PROGRAM} get 99 2>/dev/full; echo $?", shell=True, cwd=self.folder,
+                              env=environment(), capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, "4\n4\n")
+
+    def test_exports_leave_pipes_and_links(self):
+        self.household()
+        (self.folder / "real.jsonl").write_text("old")
+        (self.folder / "link.jsonl").symlink_to("real.jsonl")
+        self.good("export", "link.jsonl")
+        self.assertTrue((self.folder / "link.jsonl").is_symlink())
+        self.assertEqual((self.folder / "real.jsonl").read_text(), self.good("export"))
+        self.good("export", "/dev/null")
+        self.assertFalse(os.path.isfile("/dev/null"))
 
     def test_broken_pipe_is_quiet(self):
         lines = "".join(f'{{"coordinate": [{i}], "payload": {{"n": {i}}}}}\n' for i in range(5000))
@@ -104,6 +138,16 @@ class ExitCodes(CommandTest):
         self.good("import", "--from-line", "801", text="".join(lines))
         self.assertEqual(json.loads(self.good("--json", "stats"))["memories"], 3000)
         self.good("verify")
+
+    def test_interrupted_store(self):
+        process = self.start("store")
+        process.stdin.write('{"coordinate": [1], "payload": {}}\n')
+        process.stdin.flush()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn("0 memories are stored", err)
 
     def test_interrupted_follow(self):
         self.household()

@@ -72,7 +72,7 @@ class Documents(CommandTest):
         self.assertEqual(self.good("export"), before)
         self.write("notes/a.txt", "one\n\nother\n")
         self.write("notes/c.txt", "five\n")
-        self.assertEqual(self.report("notes"), {"memories": 5, "links": 0, "documents": 2, "unchanged": 1, "other_files": 0})
+        self.assertEqual(self.report("notes"), {"memories": 4, "links": 0, "documents": 2, "unchanged": 1, "other_files": 0})
         texts = [(one["coordinate"], one["payload"].get("text")) for one in self.memories()]
         self.assertEqual([text for text in texts if len(text[0]) == 3],
                          [([1, 0, 1], "one"), ([1, 0, 2], "other"), ([2, 0, 1], "four"), ([3, 0, 1], "five")])
@@ -84,6 +84,35 @@ class Documents(CommandTest):
         self.good("delete", "1,0,2")
         self.assertEqual(self.report("notes")["documents"], 1)
         self.assertEqual(len(self.memories()), 3)
+
+    def test_only_its_own_pieces(self):
+        self.write("a.txt", "one\n\ntwo\n")
+        self.write("b.txt", "three\n")
+        self.report("a.txt")
+        self.good("store", "1,9", "--text", "mine")
+        self.good("update", "1,0,1", "--importance", "5")
+        self.report("b.txt", "--under", "1")
+        self.write("a.txt", "one\n\nother\n\nlast\n")
+        self.assertEqual(self.report("./a.txt")["memories"], 3)  # the document, and what is new
+        found = {tuple(one["coordinate"]): one for one in self.memories()}
+        self.assertEqual(found[(1, 9)]["payload"]["text"], "mine")
+        self.assertEqual(found[(1, 0, 1)]["importance"], 5)
+        self.assertEqual([one["payload"]["text"] for at, one in sorted(found.items()) if len(at) > 2], ["one", "other", "last", "three"])
+        self.good("store", "1,0,4", "--text", "mine, too")
+        self.write("a.txt", "one\n\nother\n\nlast\n\nmore\n")
+        done = self.run_it("import", "a.txt")
+        self.assertEqual(done.code, 3)
+        self.assertIn("1.0,0.0,4.0 is taken", done.err)
+        self.good("store", "9007199254740993", "--text", "far")
+        self.assertEqual(self.run_it("import", "--format", "text", text="x").code, 3)
+
+    def test_one_refused_document_does_not_keep_others_out(self):
+        self.write("notes/a.csv", "a,b\n1\n")
+        self.write("notes/b.txt", "fine\n")
+        done = self.run_it("import", "notes")
+        self.assertEqual(done.code, 3)
+        self.assertIn("notes/a.csv: line 2", done.err)
+        self.assertIn("fine", self.good("list"))
 
     def test_under(self):
         self.write("a.txt", "one\n")
@@ -97,8 +126,16 @@ class Documents(CommandTest):
         self.assertEqual([one["payload"] for one in self.memories()][1:], [
             {"name": "wheel, left", "price": 12.5, "note": 'slips, he said "often"'}, {"name": "axle", "price": "007"},
             {"name": "bolt", "price": 1000.0, "note": "two\nlines"}])
+        self.write("quoted.csv", '\ufeff"a b",c\n1,2\n')
+        self.report("quoted.csv")
+        self.assertEqual(self.memories("--where", 'c=2')[0]["payload"], {"a b": 1, "c": 2})
+        self.write("rows.csv", "coordinate,n\n\"7,1\",1\n\"7,2\",2\n")
+        self.report("rows.csv")
+        self.write("rows.csv", "coordinate,n\n\"7,2\",3\n")
+        self.report("rows.csv")
+        self.assertEqual([(one["coordinate"], one["payload"]) for one in self.memories("--within", "7")], [([7, 2], {"n": 3})])
         self.write("places.tsv", "room\tplace\tsays\n4\t1\tdoor\n4\t2\twindow\n")
-        self.report("places.tsv", "--coordinate", "room,place")
+        self.report("--coordinate", "room,place", "places.tsv")
         self.assertEqual([(one["coordinate"], one["payload"]) for one in self.memories("--within", "4")],
                          [([4, 1], {"says": "door"}), ([4, 2], {"says": "window"})])
         for broken, line in (('a,b\n1\n', 2), ('a\n"x\ny\n', 2), ('a\n1"2\n', 2)):
@@ -113,8 +150,11 @@ class Documents(CommandTest):
         self.assertEqual(self.memories()[1]["payload"]["text"], "caf\ufffd")
 
     def test_standard_input(self):
-        self.report("--format", "markdown", "-", text="# One\n\nfirst\n")
-        self.assertEqual(self.memories()[1]["payload"]["text"], "first")
+        self.report("--format", "markdown", "-", text="\ufeff# One &amp; two\n\nfirst\n\n- # item\n")
+        self.assertEqual([one["payload"]["text"] for one in self.memories()[1:]], ["first", "- item"])
+        self.assertEqual(self.memories()[1]["payload"]["section"], "One & two")
+        self.report("--format", "text", text="second\n")
+        self.assertEqual(len(self.memories()), 5)
         self.assertEqual(self.report(text='{"coordinate": [8], "payload": {}}\n')["memories"], 1)
 
 

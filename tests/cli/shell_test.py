@@ -50,10 +50,28 @@ path 1,1 1,2
         self.assertTrue((self.folder / "fractal/history").exists())
 
     def test_interrupt_clears_the_line(self):
-        done = self.typed(b"nonsense\x03", b"version\n", b"exit\n")
+        done = self.typed(b"nonsense\x03", b"store 3 {\n", b"\x03", b"version\n", b"exit\n")
         self.assertEqual(done.code, 0, done.out)
         self.assertNotIn("unknown command", done.out)
-        self.assertIn("fractal 0.", done.out)
+        self.assertRegex(done.out, r"version\r\nfractal 0\.")
+
+    def test_characters_beyond_ascii(self):
+        self.typed("store 1 --text 'Käse €'\n".encode(), b"exit\n")
+        self.assertIn("Käse €", self.good("get", "1"))
+
+    def test_variables_do_not_lead_elsewhere(self):
+        self.good("--db", "scratch.db", "shell", text="store 1 --text here\n", FRACTAL_DB="prod.db")
+        self.good("demo", FRACTAL_DB="prod.db")
+        self.assertFalse((self.folder / "prod.db").exists())
+        self.assertIn("here", self.good("list", FRACTAL_DB="scratch.db"))
+
+    def test_memory_is_not_thrown_away(self):
+        done = self.run_it("--db", ":memory:", "shell", text="store 1 {}\n--db x.db stats\nget 1\n")
+        self.assertIn("would lose", done.err)
+        self.assertEqual(done.code, 0)
+
+    def test_a_comment_may_have_an_apostrophe(self):
+        self.assertIn("stored 1.0", self.good("shell", text="# Ada's notes\nstore 1 --text tea\n# Bob's\n"))
 
     def test_end_of_input(self):
         self.assertEqual(self.typed(b"\x04").code, 0)
