@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t batch_bytes = 8u << 20;
 constexpr double largest_number = 9'007'199'254'740'991;  // 2^53 - 1: beyond it numbers have no successor
 
-Coordinate below(const Coordinate& above, std::initializer_list<double> numbers) {
+Coordinate under(const Coordinate& above, std::initializer_list<double> numbers) {
   std::vector<double> components(above.components().begin(), above.components().end());
   components.insert(components.end(), numbers);
   return Coordinate(std::span<const double>(components));
@@ -42,7 +42,7 @@ Coordinate DocumentImport::next_free() const {
     number = std::max(std::floor(last.memories[0].coordinate[under_.size()]) + 1, 1.0);
   }
   if (number > largest_number) throw Failure(exit_refused, "no number is free for it: choose a coordinate by --under");
-  return below(under_, {number});
+  return under(under_, {number});
 }
 
 bool DocumentImport::begin(const std::string& source, const std::string& title, const std::string& digest,
@@ -85,8 +85,8 @@ void DocumentImport::remember_pieces(bool own_coordinates) {
   } while (!options.after.empty());
 }
 
-void DocumentImport::add(std::initializer_list<double> numbers, std::string payload) {
-  add_at(below(document_, numbers), std::move(payload));
+void DocumentImport::add(std::initializer_list<double> below, std::string payload) {
+  add_at(under(document_, below), std::move(payload));
 }
 
 void DocumentImport::add_at(const Coordinate& coordinate, std::string payload) {

@@ -279,11 +279,11 @@ class Run {
 
   static std::string title_of(const Input& input, std::istream& in) {
     if (input.path == "-") return "standard input";
-    const std::string name = fs::path(input.path).stem().string();
+    std::string name = fs::path(input.path).stem().string();
     if (input.format != "markdown") return name;
     std::ostringstream all;
     all << in.rdbuf();
-    const std::string title = read_markdown(all.str(), [](const Paragraph&) {});
+    std::string title = read_markdown(all.str(), [](const Paragraph&) {});
     return title.empty() ? name : title;
   }
 

@@ -71,11 +71,11 @@ class Line {
 
 }  // namespace
 
-std::optional<std::vector<std::string>> words_of(std::string_view text) {
-  Line line(text);
+std::optional<std::vector<std::string>> words_of(std::string_view line) {
+  Line rest(line);
   std::vector<std::string> words;
-  for (std::string word; line.next(word);) words.push_back(word);
-  if (line.open()) return std::nullopt;
+  for (std::string word; rest.next(word);) words.push_back(word);
+  if (rest.open()) return std::nullopt;
   return words;
 }
 

@@ -97,6 +97,7 @@ void neighbors(Session& session, const Walk& walk) {
     return;
   }
   std::vector<Coordinate> coordinates;
+  coordinates.reserve(found.size());
   for (const Neighbor& each : found) coordinates.push_back(each.coordinate);
   const std::vector<std::string> texts = texts_at(memory, coordinates);
   Table table({{.title = "hops", .right = true},

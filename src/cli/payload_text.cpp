@@ -45,9 +45,8 @@ std::string payload_text(const std::string& payload) {
   document.Parse<rapidjson::kParseDefaultFlags>(payload.data(), payload.size());
   if (document.HasParseError() || !document.IsObject()) return payload;
   for (const char* name : {"text", "content", "summary", "title"}) {
-    const auto member = document.FindMember(name);
-    if (member != document.MemberEnd() && member->value.IsString()) {
-      return {member->value.GetString(), member->value.GetStringLength()};
+    if (document.HasMember(name) && document[name].IsString()) {
+      return {document[name].GetString(), document[name].GetStringLength()};
     }
   }
   return payload;
