@@ -10,6 +10,7 @@
 #include <fractal/json_lines.h>
 
 #include <memory>
+#include <utility>
 
 namespace fractal::cli {
 namespace {
@@ -75,37 +76,36 @@ void print_json(const Output& out, const SearchResult& found, bool explain) {
                .str());
 }
 
-void print_table(const Output& out, const SearchResult& found, const Search& chosen) {
+void print_table(const Output& out, const SearchResult& found, const std::string& question) {
   const Terminal& terminal = out.terminal();
-  const std::string question = chosen.text();
-  std::vector<Column> columns{{.title = "score", .right = true, .style = Style::strong},
-                              {.title = "coordinate", .style = Style::name},
-                              {.title = "text", .flexible = true}};
-  std::vector<std::string> names;
-  for (const Hit& hit : found.hits) {
-    for (const ScorePart& part : hit.explain) {
-      if (std::find(names.begin(), names.end(), part.name) == names.end()) names.push_back(part.name);
-    }
-  }
-  for (const std::string& name : names)
-    columns.push_back({.title = name, .right = true, .optional = true, .style = Style::faint});
-  Table table(std::move(columns));
+  Table table({{.title = "score", .right = true, .style = Style::strong},
+               {.title = "coordinate", .style = Style::name},
+               {.title = "text", .flexible = true}});
   table.paint(2, [&](const std::string& text) { return terminal.with_matches(text, question); });
   for (const Hit& hit : found.hits) {
-    std::vector<std::string> cells{fmt::format("{:.3f}", hit.score), hit.memory.coordinate.to_string(),
-                                   payload_text(hit.memory.payload)};
-    for (const std::string& name : names) {
-      const auto part = std::find_if(hit.explain.begin(), hit.explain.end(),
-                                     [&](const ScorePart& each) { return each.name == name; });
-      cells.push_back(part == hit.explain.end() ? "" : fmt::format("{:.3f}", part->contribution));
-    }
-    table.row(std::move(cells));
+    table.row({fmt::format("{:.3f}", hit.score), hit.memory.coordinate.to_string(), payload_text(hit.memory.payload)});
   }
   out.text(table.empty() ? "nothing found\n" : table.text(terminal));
-  if (chosen.explain) {
-    out.line(terminal.paint(Style::faint, fmt::format("{}{}; {} matched: {}", to_string(found.mode),
-                                                      found.exact ? ", exact" : "", found.matched, found.plan)));
+}
+
+// Each hit's parts, which add up to its score, and how the answer was found.
+void print_explanation(const Output& out, const SearchResult& found) {
+  const Terminal& terminal = out.terminal();
+  Table table({{.title = "coordinate", .style = Style::name},
+               {.title = "part", .flexible = true},
+               {.title = "value", .right = true},
+               {.title = "of the score", .right = true, .style = Style::strong}});
+  for (const Hit& hit : found.hits) {
+    std::string coordinate = hit.memory.coordinate.to_string();
+    for (const ScorePart& part : hit.explain) {
+      table.row({std::exchange(coordinate, ""), part.name, fmt::format("{:.3f}", part.value),
+                 fmt::format("{:.3f}", part.contribution)});
+    }
   }
+  if (!table.empty()) out.text("\n" + table.text(terminal));
+  const std::string how = fmt::format("{}{}; {} matched: {}", to_string(found.mode), found.exact ? ", exact" : "",
+                                      found.matched, found.plan);
+  out.line(terminal.paint(Style::faint, how));
 }
 
 void search(Session& session, const Search& chosen) {
@@ -119,7 +119,8 @@ void search(Session& session, const Search& chosen) {
   if (out.json()) {
     print_json(out, found, chosen.explain);
   } else {
-    print_table(out, found, chosen);
+    print_table(out, found, text);
+    if (chosen.explain) print_explanation(out, found);
   }
 }
 

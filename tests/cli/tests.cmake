@@ -2,6 +2,8 @@
 if(NOT TARGET fractal)
   return()
 endif()
+# The system's: python3-jsonschema is one of its packages.
+find_program(FRACTAL_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(FRACTAL_PYTHON3 python3 REQUIRED)
 
 function(fractal_command_test name program)
