@@ -32,11 +32,7 @@ More:      fractal COMMAND --help
 
 class Pages : public CLI::Formatter {
  public:
-  explicit Pages(const Commands& commands) : commands_(commands) {
-    column_width(28);
-    label("TEXT:INT", "N");
-    label("OPTIONS", "options");
-  }
+  explicit Pages(const Commands& commands) : commands_(commands) { column_width(28); }
 
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     if (app != &commands_.root()) return CLI::Formatter::make_help(app, std::move(name), mode);
@@ -48,6 +44,14 @@ class Pages : public CLI::Formatter {
     std::string lists;
     for (const auto& [group, names] : groups) lists += fmt::format("{:<13}{}\n", group, names);
     return fmt::format(front_page, lists);
+  }
+
+  // Without the limits that CLI11 adds: the description has them.
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string value = value_name(*option);
+    if (value.empty()) return "";
+    const bool list = option->get_positional() && option->get_expected_max() > 1;
+    return fmt::format(" {}{}", value, list ? " ..." : "");
   }
 
  private:
@@ -145,6 +149,13 @@ void Commands::run(std::vector<std::string> words, Session& session) {
   session.use(settings_);
   action_(session);
   session.output().flush();
+}
+
+std::string value_name(const CLI::Option& option) {
+  if (option.get_items_expected_max() == 0) return "";
+  const std::string type = option.get_type_name();
+  const std::string name = type.substr(0, type.find(':'));
+  return name == "UINT" || name == "INT" ? "N" : name == "FLOAT" ? "NUMBER" : name;
 }
 
 int run_line(Session& session, const std::vector<std::string>& words) {

@@ -175,7 +175,7 @@ void add_links(Commands& commands) {
                                               .example = "fractal neighbors 1,2,3 --hops 2 --direction both"},
                                              [around](Session& session) { neighbors(session, *around); });
   neighbors_command.add_option("coordinate", around->from, "Where to begin")->required();
-  neighbors_command.add_option("--hops", around->hops, "How far, in links [1]")->check(CLI::Range(1, 64));
+  neighbors_command.add_option("--hops", around->hops, "How far, in links: 1 to 64 [1]")->check(CLI::Range(1, 64));
   neighbors_command.add_option("--limit", around->limit, "How many at most [100]");
   around->add_to(neighbors_command);
 

@@ -29,9 +29,9 @@ std::string literal(const std::string& text) {
 std::string options(const CLI::App& app) {
   std::string text;
   for (const CLI::Option* option : app.get_options()) {
-    const bool value = option->get_items_expected_min() > 0;
     std::string name = option->get_positional() ? option->get_name(true) : option->get_name(false, true);
-    if (value && !option->get_positional()) name += " " + option->get_type_name();
+    const std::string value = value_name(*option);
+    if (!value.empty() && !option->get_positional()) name.append(" ").append(value);
     text += fmt::format(".TP\n.B {}\n{}\n", literal(name), literal(option->get_description()));
   }
   return text;

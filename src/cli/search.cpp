@@ -146,7 +146,7 @@ void add_search(Commands& commands) {
       ->allow_extra_args(false);
   command.add_option("--diversity", chosen->diversity, "0 by score alone to 1 by difference alone")
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--recall", chosen->recall, "Wanted share of the true nearest, in large spaces")
+  command.add_option("--recall", chosen->recall, "Wanted share of the true nearest, in large spaces: 0.5 to 0.999")
       ->check(CLI::Range(0.5, 0.999));
   command.add_flag("--exact", chosen->exact, "Compare every vector");
   command.add_flag("--explain", chosen->explain, "Show where each score comes from");
