@@ -2,6 +2,7 @@
 #include "src/cli/commands.h"
 
 #include "src/cli/failure.h"
+#include "src/cli/help.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/json_object.h"
 #include "src/cli/suggestion.h"
@@ -15,48 +16,6 @@
 
 namespace fractal::cli {
 namespace {
-
-constexpr std::string_view front_page = R"(fractal: a long-term memory in one file
-
-Usage: fractal [--db FILE|URL] [--tenant T] [--namespace N] [--json] COMMAND ...
-
-{}
-  --db FILE|URL    the database [fractal.db; or the variable FRACTAL_DB]
-  --tenant T       whose memories [default; FRACTAL_TENANT]
-  --namespace N    which of them [default; FRACTAL_NAMESPACE]
-  --json           an object of JSON a line, for programs
-
-To begin:  fractal import notes/ && fractal search "what did we decide?"
-More:      fractal COMMAND --help
-)";
-
-class Pages : public CLI::Formatter {
- public:
-  explicit Pages(const Commands& commands) : commands_(commands) { column_width(28); }
-
-  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
-    if (app != &commands_.root()) return CLI::Formatter::make_help(app, std::move(name), mode);
-    std::vector<std::pair<std::string, std::string>> groups;
-    for (const auto& each : commands_.descriptions()) {
-      if (groups.empty() || groups.back().first != each.group) groups.emplace_back(each.group, "");
-      groups.back().second += " " + each.name;
-    }
-    std::string lists;
-    for (const auto& [group, names] : groups) lists += fmt::format("{:<13}{}\n", group, names);
-    return fmt::format(front_page, lists);
-  }
-
-  // Without the limits that CLI11 adds: the description has them.
-  std::string make_option_opts(const CLI::Option* option) const override {
-    const std::string value = value_name(*option);
-    if (value.empty()) return "";
-    const bool list = option->get_positional() && option->get_expected_max() > 1;
-    return fmt::format(" {}{}", value, list ? " ..." : "");
-  }
-
- private:
-  const Commands& commands_;
-};
 
 std::string error_json(std::string_view code, std::string_view message) {
   const std::string error = JsonObject().text("code", code).text("message", message).str();
@@ -97,7 +56,6 @@ std::string_view name_of(ExitCode code) {
 }  // namespace
 
 Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "fractal") {
-  root_.formatter(std::make_shared<Pages>(*this));
   root_.require_subcommand(1);
   root_.set_help_flag("-h,--help", "Show this");
   root_.set_version_flag(
@@ -115,7 +73,6 @@ Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "f
 CLI::App& Commands::add(const Description& description, Action action) {
   CLI::App& command = *root_.add_subcommand(description.name, description.summary);
   command.fallthrough();
-  command.footer("Example:\n  " + description.example);
   command.callback([this, action = std::move(action)] { action_ = action; });
   descriptions_.push_back(description);
   return command;
@@ -126,7 +83,8 @@ void Commands::parse(const std::vector<std::string>& words) {
   try {
     root_.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
-    const std::string page = root_.help();
+    const auto chosen = root_.get_subcommands();
+    const std::string page = chosen.empty() ? front_page(*this) : command_page(*this, chosen.front()->get_name());
     action_ = [page](Session& session) { session.output().text(page); };
   } catch (const CLI::CallForVersion& called) {
     const std::string line = called.what();
@@ -149,13 +107,6 @@ void Commands::run(std::vector<std::string> words, Session& session) {
   session.use(settings_);
   action_(session);
   session.output().flush();
-}
-
-std::string value_name(const CLI::Option& option) {
-  if (option.get_items_expected_max() == 0) return "";
-  const std::string type = option.get_type_name();
-  const std::string name = type.substr(0, type.find(':'));
-  return name == "UINT" || name == "INT" ? "N" : name == "FLOAT" ? "NUMBER" : name;
 }
 
 int run_line(Session& session, const std::vector<std::string>& words) {

@@ -53,9 +53,6 @@ void add_demo(Commands& commands);
 void add_shell(Commands& commands);
 void add_completion(Commands& commands);
 
-// What stands for an option's value in help and manual: "N", "TEXT". Empty: a flag.
-std::string value_name(const CLI::Option& option);
-
 // One line, to its end; the exit code. Failures are told on standard error.
 int run_line(Session& session, const std::vector<std::string>& words);
 

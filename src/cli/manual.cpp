@@ -2,6 +2,7 @@
 #include "src/cli/manual.h"
 
 #include "src/cli/commands.h"
+#include "src/cli/help.h"
 
 #include <fmt/format.h>
 
@@ -29,10 +30,7 @@ std::string literal(const std::string& text) {
 std::string options(const CLI::App& app) {
   std::string text;
   for (const CLI::Option* option : app.get_options()) {
-    std::string name = option->get_positional() ? option->get_name(true) : option->get_name(false, true);
-    const std::string value = value_name(*option);
-    if (!value.empty() && !option->get_positional()) name.append(" ").append(value);
-    text += fmt::format(".TP\n.B {}\n{}\n", literal(name), literal(option->get_description()));
+    text += fmt::format(".TP\n.B {}\n{}\n", literal(option_usage(*option)), literal(option->get_description()));
   }
   return text;
 }
