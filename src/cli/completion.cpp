@@ -21,8 +21,12 @@ std::string joined(const std::vector<std::string>& words) {
 // In single quotes of a shell.
 std::string quoted(const std::string& text) {
   std::string all = "'";
-  for (const char c : text) all += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return all + "'";
+  for (const char c : text) {
+    if (c == '\'') all += "'\\'";
+    all += c;
+  }
+  all += '\'';
+  return all;
 }
 
 std::string command_names(const Commands& commands) {
@@ -75,7 +79,7 @@ std::string zsh_options(const CLI::App& app) {
 std::string zsh(const Commands& commands) {
   std::string list, cases;
   for (const auto& each : commands.descriptions()) {
-    list += "    " + quoted(each.name + ":" + each.summary) + "\n";
+    list += fmt::format("    {}\n", quoted(fmt::format("{}:{}", each.name, each.summary)));
     cases += fmt::format("        {}) _arguments{} '*:file:_files' ;;\n", each.name,
                          zsh_options(commands.command(each.name)));
   }
@@ -110,10 +114,11 @@ std::string fish_options(const CLI::App& app, const std::string& condition) {
 }
 
 std::string fish(const Commands& commands) {
+  const std::string names = command_names(commands);
   std::string lines = "# fish completion for fractal\n" + fish_options(commands.root(), "");
   for (const auto& each : commands.descriptions()) {
-    lines +=
-        fmt::format("complete -c fractal -n __fish_use_subcommand -f -a {} -d {}\n", each.name, quoted(each.summary));
+    lines += fmt::format("complete -c fractal -n 'not __fish_seen_subcommand_from {}' -f -a {} -d {}\n", names,
+                         each.name, quoted(each.summary));
     lines += fish_options(commands.command(each.name), fmt::format(" -n '__fish_seen_subcommand_from {}'", each.name));
   }
   return lines;

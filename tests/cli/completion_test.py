@@ -38,9 +38,10 @@ complete_for fractal --na
         self.read_by("zsh", "-f", "-e", str(script), text="")
 
     def test_fish(self):
-        asking = self.good("completion", "fish") + "\ncomplete -C 'fractal sea'\ncomplete -C 'fractal search --expl'\n"
+        asking = self.good("completion", "fish") + "\ncomplete -C 'fractal sea'\ncomplete -C 'fractal search --expl'\ncomplete -C 'fractal --db x.db neig'\n"
         found = self.read_by("fish", "--no-config", text=asking)
         self.assertIn("search\t", found)
+        self.assertIn("neighbors\t", found)
         self.assertIn("--explain\t", found)
 
     def test_manual(self):
