@@ -70,7 +70,8 @@ std::string zsh_options(const CLI::App& app) {
       std::string text = option->get_description();
       for (const char c : {'[', ']'}) std::replace(text.begin(), text.end(), c, ' ');
       const bool value = option->get_items_expected_min() > 0;
-      options += " " + quoted(fmt::format("--{}{}[{}]{}", name, value ? "=" : "", text, value ? ":value:_files" : ""));
+      const std::string shown = fmt::format("--{}{}[{}]{}", name, value ? "=" : "", text, value ? ":value:_files" : "");
+      options.append(" ").append(quoted(shown));
     }
   }
   return options;
