@@ -9,11 +9,14 @@
 
 #include <editline/readline.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -60,6 +63,25 @@ char** complete(const char* typed, int begin, int /*end*/) {
   return candidates().empty() ? nullptr : rl_completion_matches(typed, candidate);
 }
 
+// The next character; -1 at the end, and at Ctrl-C, whenever it comes: a read that has not begun yet would not notice.
+int read_character(std::FILE* /*in*/) {
+  constexpr int pause = 100;  // milliseconds
+  std::mbstate_t state{};
+  while (!interrupted()) {
+    pollfd waiting{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    char byte = 0;
+    if (::poll(&waiting, 1, pause) <= 0) continue;
+    const ssize_t read = ::read(STDIN_FILENO, &byte, 1);
+    if (read == 0 || (read < 0 && errno != EINTR)) return -1;
+    if (read < 0) continue;
+    wchar_t character = 0;
+    const std::size_t length = std::mbrtowc(&character, &byte, 1, &state);
+    if (length == static_cast<std::size_t>(-1)) state = {};              // no character: it is dropped
+    if (length == 0 || length == 1) return static_cast<int>(character);  // else more bytes are to come
+  }
+  return -1;
+}
+
 std::string history_file() {
   const char *state = std::getenv("XDG_STATE_HOME"), *home = std::getenv("HOME");
   if ((!state || !*state) && (!home || !*home)) return "";
@@ -75,6 +97,7 @@ class Lines {
  public:
   Lines() : people_(isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) {
     if (!people_) return;
+    rl_getc_function = read_character;
     rl_initialize();
     rl_attempted_completion_function = complete;
     stifle_history(lines_of_history);
