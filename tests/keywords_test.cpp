@@ -229,7 +229,8 @@ TEST_CASE("the words of a question in a text, by stems and without stop words") 
   CHECK(marked("A caf\u00e9-cr\u00e8me; Ada's own", "CAFE ada") == "A [caf\u00e9]-cr\u00e8me; [Ada's] own");
   CHECK(marked("'tea' (tea) tea_tea", "tea") == "'[tea]' ([tea]) [tea]_[tea]");
   CHECK(marked("\u732b\u304c\u5bdd\u308b", "\u732b") == "[\u732b]\u304c\u5bdd\u308b");
-  CHECK(marked("\u201ctea\u201d, tea\u2026 tea\u2014coffee", "tea") == "\u201c[tea]\u201d, [tea]\u2026 [tea]\u2014coffee");
+  CHECK(marked("\u201ctea\u201d, tea\u2026 tea\u2014coffee", "tea") ==
+        "\u201c[tea]\u201d, [tea]\u2026 [tea]\u2014coffee");
   CHECK(marked("nothing here", "tea") == "nothing here");
   CHECK(marked("", "tea").empty());
   CHECK(marked("tea", "").empty() == false);
