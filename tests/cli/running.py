@@ -18,6 +18,7 @@ import unittest
 PROGRAM = os.environ["FRACTAL_PROGRAM"]
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LONGEST = 120
+TYPING = 0.25
 COMMANDS = ("init store get update delete search list link unlink neighbors path import export graph backup changes stats "
             "health verify repair maintain reembed erase bench demo shell completion version").split()
 
@@ -72,6 +73,7 @@ class CommandTest(unittest.TestCase):
             prompts = sum(out.count(prompt) for prompt in until_prompt)
             if waiting and prompts > seen:
                 seen = prompts
+                time.sleep(TYPING)  # the line editor takes the terminal over after it has shown the prompt
                 os.write(parent, waiting.pop(0))
             ready, _, _ = select.select([parent], [], [], 0.2)
             if not ready:
