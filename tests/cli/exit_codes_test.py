@@ -143,7 +143,9 @@ class ExitCodes(CommandTest):
         process = self.start("store")
         process.stdin.write('{"coordinate": [1], "payload": {}}\n')
         process.stdin.flush()
-        time.sleep(1)
+        while not (self.folder / "fractal.db").exists():  # it reads when that is open
+            time.sleep(0.1)
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130)
