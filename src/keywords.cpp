@@ -136,12 +136,6 @@ bool is_accent(std::int32_t point) noexcept {
   return near && is_mark(utf8proc_category(point));
 }
 
-// Letters, marks and numbers are one range of the enumeration.
-bool is_word_category(utf8proc_category_t category) noexcept {
-  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
-}
-bool is_apostrophe(std::int32_t point) noexcept { return point == '\'' || point == 0x2019 || point == 0x02BC; }
-
 // NFKC with accents dropped and case folded. Accents go first: folding turns one of them, the iota below a Greek
 // vowel, into a letter, which no longer sorts among the marks around it.
 std::vector<utf8proc_int32_t> folded(std::string_view region) {

@@ -10,12 +10,6 @@
 namespace fractal {
 namespace {
 
-// Letters, marks and numbers, as the tokeniser has them, and apostrophes.
-bool in_word(utf8proc_int32_t point) {
-  const utf8proc_category_t category = utf8proc_category(point);
-  return point == '\'' || point == 0x2019 || (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO);
-}
-
 class Marker {
  public:
   Marker(std::string_view text, std::string_view question) : text_(text) {
@@ -29,7 +23,7 @@ class Marker {
       const auto bytes = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text_.data()) + at,
                                           static_cast<utf8proc_ssize_t>(text_.size() - at), &point);
       const std::size_t next = at + static_cast<std::size_t>(bytes);
-      if (!in_word(point)) {
+      if (!is_apostrophe(point) && !is_word_category(utf8proc_category(point))) {
         look_at(begin, at);
         begin = next;
       }

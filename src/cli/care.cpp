@@ -43,9 +43,8 @@ void stats(Session& session) {
   table.row({"made by", now.embedder.empty() ? "the caller, if any" : now.embedder});
   table.row({"last change", fmt::format("{}", now.sequence)});
   table.row({"files", fmt::format("{}, with those of other spaces", size_text(now.file_bytes))});
-  std::string fields;
-  for (const std::string& field : now.indexed_fields) fields += (fields.empty() ? "" : ", ") + field;
-  table.row({"indexed", fields.empty() ? "no fields" : fields});
+  table.row(
+      {"indexed", now.indexed_fields.empty() ? "no fields" : fmt::format("{}", fmt::join(now.indexed_fields, ", "))});
   out.text(table.text(out.terminal()));
 }
 

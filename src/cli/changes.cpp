@@ -38,7 +38,8 @@ void print(const Output& out, const Change& change) {
   }
   const Terminal& terminal = out.terminal();
   const std::string what =
-      of_link ? fmt::format("{} -{}-> {}", change.coordinate, change.type, change.to) : change.coordinate.to_string();
+      of_link ? fmt::format("{}", GraphLink{.from = change.coordinate, .to = change.to, .type = change.type})
+              : change.coordinate.to_string();
   out.line(fmt::format("{} {} {}", terminal.paint(Style::faint, fmt::format("{:>8}", change.sequence)),
                        fmt::format("{:<8}", to_string(change.kind)), terminal.paint(Style::name, one_line(what))));
 }

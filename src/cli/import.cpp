@@ -218,8 +218,7 @@ class Run {
     // What comes by standard input has no name but what it is.
     const std::string source = input.path == "-" ? "standard input " + digest.substr(0, 8) : input.path;
     skip_mark(in);
-    if (!documents_->begin(source, title_of(input, in), digest,
-                           !chosen_.coordinate_columns.empty() || has_coordinates(input, in))) {
+    if (!documents_->begin(source, title_of(input, in), digest, has_coordinates(input, in))) {
       ++totals_.unchanged;
       return;
     }
@@ -249,13 +248,10 @@ class Run {
     }
   }
 
-  // Whether a column is called so.
+  // Whether its rows have coordinates of their own.
   bool has_coordinates(const Input& input, std::istream& in) const {
-    if (input.format != "csv") return false;
     std::vector<std::string> names;
-    const bool found =
-        reader(input, in).next(names) && std::find(names.begin(), names.end(), "coordinate") != names.end();
-    return found;
+    return input.format == "csv" && reader(input, in).next(names) && !coordinate_columns(names).empty();
   }
 
   static std::string digest_of(std::istream& in, const Input& input) {
@@ -427,11 +423,7 @@ void import(Session& session, const Import& chosen) {
   Run run(session, chosen);
   const Totals totals = run.run();
   report(session, totals);
-  if (!run.refusals().empty()) {
-    std::string all;
-    for (const std::string& each : run.refusals()) all += (all.empty() ? "" : "; ") + each;
-    throw Failure(exit_refused, all);
-  }
+  if (!run.refusals().empty()) throw Failure(exit_refused, fmt::format("{}", fmt::join(run.refusals(), "; ")));
 }
 
 }  // namespace

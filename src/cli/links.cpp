@@ -35,11 +35,9 @@ struct Walk {
   }
 };
 
-JsonObject ends_json(const Link& link) {
+JsonObject ends_json(const GraphLink& link) {
   JsonObject line;
-  return line.raw("from", json_of(coordinate_of(link.from)))
-      .raw("to", json_of(coordinate_of(link.to)))
-      .text("type", link.type);
+  return line.raw("from", json_of(link.from)).raw("to", json_of(link.to)).text("type", link.type);
 }
 
 void make_link(Session& session, const Link& chosen) {
@@ -50,20 +48,20 @@ void make_link(Session& session, const Link& chosen) {
                        .metadata = chosen.metadata};
   const Written written = session.memory(Access::create).link(link).value();
   const Output out = session.output();
-  out.line(out.json() ? ends_json(chosen).count("sequence", written.sequence).flag("created", written.created).str()
+  out.line(out.json() ? ends_json(link).count("sequence", written.sequence).flag("created", written.created).str()
                       : one_line(fmt::format("{} {}", written.created ? "linked" : "changed", link)));
 }
 
 void unlink(Session& session, const Link& chosen) {
-  const Coordinate from = coordinate_of(chosen.from), to = coordinate_of(chosen.to);
-  const bool removed = session.memory(Access::write).unlink(from, to, chosen.type).value();
+  const GraphLink link{.from = coordinate_of(chosen.from), .to = coordinate_of(chosen.to), .type = chosen.type};
+  const bool removed = session.memory(Access::write).unlink(link.from, link.to, link.type).value();
   const Output out = session.output();
   if (out.json()) {
-    out.line(ends_json(chosen).flag("removed", removed).str());
+    out.line(ends_json(link).flag("removed", removed).str());
   } else if (removed) {
-    out.line(one_line(fmt::format("unlinked {} -{}-> {}", from, chosen.type, to)));
+    out.line(one_line(fmt::format("unlinked {}", link)));
   }
-  if (!removed) throw Failure(exit_not_found, fmt::format("there is no link {} -{}-> {}", from, chosen.type, to));
+  if (!removed) throw Failure(exit_not_found, fmt::format("there is no link {}", link));
 }
 
 // What the memories at these coordinates say; empty where there is none.

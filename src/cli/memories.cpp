@@ -204,9 +204,9 @@ void update(Session& session, const Write& write) {
 }
 
 void check_found(const std::vector<Coordinate>& missing) {
-  std::string all;
-  for (const Coordinate& each : missing) all += (all.empty() ? "" : "; ") + each.to_string();
-  if (!all.empty()) throw Failure(exit_not_found, "there is no memory at " + all);
+  if (!missing.empty()) {
+    throw Failure(exit_not_found, fmt::format("there is no memory at {}", fmt::join(missing, "; ")));
+  }
 }
 
 struct Get {

@@ -22,11 +22,7 @@ struct Search {
   double recall = 0.98, diversity = 0;
   bool exact = false, explain = false;
 
-  std::string text() const {
-    std::string all;
-    for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
-    return all;
-  }
+  std::string text() const { return fmt::format("{}", fmt::join(words, " ")); }
 };
 
 SearchOptions options_of(const Search& chosen) {

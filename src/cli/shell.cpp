@@ -184,7 +184,7 @@ class Prompt {
   bool after_interrupt() {
     if (!lines_.people() || terminated()) throw Failure(exit_interrupted, "interrupted");
     forget_interrupt();
-    if (!text_.empty()) text_.clear();
+    text_.clear();
     fmt::print("\n");
     return true;
   }
