@@ -165,7 +165,7 @@ Result<std::uint64_t> Database::rebuild_keywords(WriteTransaction& transaction, 
 }
 
 Result<void> Database::write(std::function<Result<void>(WriteTransaction&)> run) {
-  WriteRequest request{std::move(run), {}};
+  WriteRequest request{std::move(run)};
   return queue_.submit(request);
 }
 
@@ -216,6 +216,8 @@ Result<void> Database::submit(const BatchContext& context, const Batch& batch, B
     return {};
   };
   request.committed = [&] { follow(outcome); };
+  request.tenant = context.space.tenant;
+  request.size = batch.size();
   return queue_.submit(request);
 }
 

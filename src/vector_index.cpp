@@ -32,6 +32,7 @@ Result<void> set(Storage& storage, std::uint64_t space, std::string_view value) 
     return transaction.set_setting(vector_index_setting(space), value);
   };
   FRACTAL_TRY(storage.apply({&step, 1}));
+  storage.tidy();
   return std::move(step.outcome);
 }
 

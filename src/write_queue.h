@@ -1,13 +1,18 @@
-// Group commit: concurrent callers share one transaction, and so one sync.
+// Group commit: concurrent callers share one transaction, and so one sync. Tenants take turns.
 #ifndef FRACTAL_SRC_WRITE_QUEUE_H
 #define FRACTAL_SRC_WRITE_QUEUE_H
 
 #include <fractal/backend.h>
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
 namespace fractal {
 
@@ -15,26 +20,39 @@ namespace fractal {
 // caller returns and in commit order.
 struct WriteRequest {
   std::function<Result<void>(WriteTransaction&)> run;
-  std::function<void()> committed;
+  std::function<void()> committed{};
+  std::string_view tenant{};  // whose turn it uses up
+  std::size_t size = 1;       // entries of the batch
 };
 
+// Who waits is served by start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queuing", SIGCOMM 1996,
+// section 2): a tenant's next write starts, in virtual time, where its last one ended, so that a tenant with large
+// batches or many threads waits for itself, not the others for it. Writes of one tenant keep their order.
 class WriteQueue {
  public:
-  explicit WriteQueue(Storage& storage) : storage_(storage) {}
+  explicit WriteQueue(Storage& storage);
 
   // Returns when the request is committed, or with the error that undid it.
   Result<void> submit(WriteRequest& request);
 
  private:
   struct Waiting;
-  void lead(std::unique_lock<std::mutex>& lock);
-  void await_company(std::unique_lock<std::mutex>& lock);
-  void commit(std::span<Waiting* const> group) noexcept;
+  using Lock = std::unique_lock<std::mutex>;
+  void enqueue(Waiting& waiting);
+  void lead(Lock& lock);
+  void await_company(Lock& lock);
+  void take_group();
+  void begin_anew();
+  void commit() noexcept;
 
   Storage& storage_;
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::deque<Waiting*> queue_;
+  bool led_ = false;                                     // somebody takes or commits a group
+  std::deque<Waiting*> queue_;                           // rising by start
+  std::vector<Waiting*> group_;                          // of the one that leads
+  std::uint64_t now_ = 0;                                // virtual time: entries
+  std::unordered_map<std::string, std::uint64_t> ends_;  // per tenant, of its last write, if later than now_
   std::size_t last_group_ = 1;
   std::chrono::microseconds last_commit_{0};
 };

@@ -103,15 +103,6 @@ Result<void> configure_reader(Connection& connection, std::uint64_t cache_kib) {
   return register_postings(connection);
 }
 
-const char* synchronous(Durability durability) {
-  switch (durability) {
-    case Durability::full: return "FULL";
-    case Durability::normal: return "NORMAL";
-    case Durability::off: break;
-  }
-  return "OFF";
-}
-
 // Two processes that make one file at the same moment: SQLite does not wait here by itself.
 Result<void> enter_wal(Connection& connection, std::chrono::milliseconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
@@ -130,24 +121,10 @@ Result<void> enter_wal(Connection& connection, std::chrono::milliseconds patienc
   }
 }
 
-// What of the log stays when all of it is in the file, and after how many pages it is moved there.
-struct LogLimits {
-  explicit LogLimits(std::uint64_t disk_budget) {
-    if (disk_budget == 0) return;
-    bytes_kept = std::min(bytes_kept, disk_budget / 16);
-    pages = std::min(pages, bytes_kept / 4096);
-  }
-  std::uint64_t bytes_kept = 64u << 20;
-  std::uint64_t pages = 1000;
-};
-
 Result<void> configure_writer(Connection& connection, const Options& options) {
-  const LogLimits log(options.disk_budget);
-  const std::string settings = fmt::format(
-      "PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{}; PRAGMA journal_size_limit = "
-      "{}; "
-      "PRAGMA wal_autocheckpoint = {}",
-      cache_kib(MemoryShares(options.memory_budget).writer_pages), log.bytes_kept, log.pages);
+  const std::string settings =
+      fmt::format("PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -{}",
+                  cache_kib(MemoryShares(options.memory_budget).writer_pages));
   FRACTAL_TRY(connection.execute(settings.c_str(), "open"));
   FRACTAL_TRY(enter_wal(connection, options.busy_timeout));
   const std::string sync = fmt::format("PRAGMA synchronous = {}", synchronous(options.durability));
@@ -253,7 +230,9 @@ Result<std::shared_ptr<File>> File::open(const Options& options) {
     return std::move(writer).error();
   }
   others->unlock();
-  return std::shared_ptr<File>(new File(options, Access::read, std::move(*writer), std::move(*others)));
+  std::shared_ptr<File> file(new File(options, Access::read, std::move(*writer), std::move(*others)));
+  FRACTAL_TRY(file->log_.watch(*file->writer_));
+  return file;
 }
 
 File::File(const Options& options, Access read_access, std::unique_ptr<Connection> writer,
@@ -263,11 +242,13 @@ File::File(const Options& options, Access read_access, std::unique_ptr<Connectio
       busy_timeout_(options.busy_timeout),
       reader_cache_kib_(cache_kib(MemoryShares(options.memory_budget).reader_pages)),
       others_(std::move(others)),
-      writer_(std::move(writer)) {}
+      writer_(std::move(writer)),
+      log_(options) {}
 
 // The last connection of all moves the log into the file: also a write, and nobody waits long for it.
 File::~File() {
   idle_.clear();
+  log_.close();
   if (!writer_) return;
   const auto ours = others_->lock(patience_at_close);
   if (!ours || !*ours) writer_->move_log_at_close(false);
@@ -298,6 +279,13 @@ void File::give_back(std::unique_ptr<Connection> connection) noexcept {
     } catch (const std::exception&) {  // no memory for the list: closed
     }
   }
+}
+
+void File::tidy_log() {
+  log_.tidy([this](const WriteAheadLog::Move& move) -> Result<void> {
+    FRACTAL_TRY_INTO(const auto turn, writer("checkpoint"));
+    return move();
+  });
 }
 
 Result<File::Turn> File::writer(std::string_view operation) {

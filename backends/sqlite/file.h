@@ -5,6 +5,7 @@
 #include <fractal/backend.h>
 
 #include "backends/sqlite/connection.h"
+#include "backends/sqlite/write_ahead_log.h"
 #include "src/lock_file.h"
 
 #include <memory>
@@ -63,6 +64,13 @@ class File : public std::enable_shared_from_this<File> {
   };
   // unsupported: opened read-only. unavailable: another process writes for longer than Options::busy_timeout.
   Result<Turn> writer(std::string_view operation);
+
+  // See WriteAheadLog. The first within the turn of a commit, the others outside of any.
+  void pin_log_if_due() { log_.pin_if_due(); }
+  void tidy_log();
+  std::unique_lock<std::mutex> hold_log() { return log_.hold(); }
+  std::optional<std::string> log_problem() const { return log_.problem(); }
+
   ~File();
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -79,6 +87,7 @@ class File : public std::enable_shared_from_this<File> {
   std::mutex writer_mutex_;
   std::optional<LockFile> others_;      // locked by the process whose turn to write it is; none: opened read-only
   std::unique_ptr<Connection> writer_;  // closed after the readers: the last to close tidies the log away
+  WriteAheadLog log_;
   std::mutex idle_mutex_;
   std::vector<std::unique_ptr<Connection>> idle_;
 };

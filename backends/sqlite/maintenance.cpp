@@ -103,6 +103,7 @@ Result<std::vector<std::string>> SqliteStorage::repair(const Control& control) {
 }
 
 Result<std::uint64_t> SqliteStorage::maintain(bool purge, const Control& control) {
+  const auto log = file_->hold_log();
   FRACTAL_TRY_INTO(const auto writer, file_->writer("maintain"));
   const Obeying obeying(*writer, control);
   FRACTAL_TRY_INTO(const auto page_size, writer->integer("PRAGMA page_size", "maintain"));

@@ -24,7 +24,9 @@ std::uint64_t file_size(const std::string& path) {
 Result<void> SqliteStorage::apply(std::span<WriteStep> steps) {
   if (steps.empty()) return {};
   FRACTAL_TRY_INTO(const auto writer, file_->writer("write"));
-  return run_steps(*writer, steps);
+  FRACTAL_TRY_INTO(const bool committed, run_steps(*writer, steps));
+  if (committed) file_->pin_log_if_due();
+  return {};
 }
 
 Result<std::unique_ptr<ReadView>> SqliteStorage::read(const Space& space) {
@@ -73,6 +75,7 @@ std::vector<std::string> SqliteStorage::problems() {
     problems.push_back(fmt::format("{}: the log has {} bytes: a snapshot or another process holds on to an old state",
                                    file_->path(), log));
   }
+  if (auto problem = file_->log_problem()) problems.push_back(std::move(*problem));
   return problems;
 }
 

@@ -15,6 +15,7 @@ class SqliteStorage final : public Storage {
   explicit SqliteStorage(std::shared_ptr<File> file) : file_(std::move(file)) {}
 
   Result<void> apply(std::span<WriteStep> steps) override;
+  void tidy() override { file_->tidy_log(); }
   Result<std::unique_ptr<ReadView>> read(const Space& space) override;
   Result<std::optional<Row>> get(const Space& space, std::string_view key, Columns columns) override;
   Result<std::vector<Space>> spaces() override;

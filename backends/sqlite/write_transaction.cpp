@@ -338,7 +338,7 @@ class Transaction final : public WriteTransaction {
   std::optional<std::uint64_t> audit_number_, audit_number_saved_;
 };
 
-Result<void> run_all(Connection& writer, std::span<WriteStep> steps) {
+Result<bool> run_all(Connection& writer, std::span<WriteStep> steps) {
   Transaction transaction(writer);
   FRACTAL_TRY(transaction.begin());
   bool anything = false;
@@ -346,17 +346,18 @@ Result<void> run_all(Connection& writer, std::span<WriteStep> steps) {
     FRACTAL_TRY_INTO(const bool done, transaction.run(step, steps.size() == 1));
     anything = anything || done;
   }
-  if (!anything) return {};
-  return transaction.commit();
+  if (!anything) return false;
+  FRACTAL_TRY(transaction.commit());
+  return true;
 }
 
 }  // namespace
 
-Result<void> run_steps(Connection& writer, std::span<WriteStep> steps) {
+Result<bool> run_steps(Connection& writer, std::span<WriteStep> steps) {
   auto done = run_all(writer, steps);
   if (done) return done;
   for (WriteStep& step : steps) {
-    if (step.outcome) step.outcome = done;
+    if (step.outcome) step.outcome = done.error();
   }
   return done;
 }

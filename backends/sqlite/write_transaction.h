@@ -10,8 +10,8 @@
 
 namespace fractal::sqlite_backend {
 
-// See Storage::apply.
-Result<void> run_steps(Connection& writer, std::span<WriteStep> steps);
+// See Storage::apply. True: something was committed.
+Result<bool> run_steps(Connection& writer, std::span<WriteStep> steps);
 
 }  // namespace fractal::sqlite_backend
 

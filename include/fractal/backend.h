@@ -233,6 +233,10 @@ class FRACTAL_API Storage {
   // writes are durable as promised and in every later view. Callers take turns inside.
   virtual Result<void> apply(std::span<WriteStep> steps) = 0;
 
+  // What commits leave to be done that need not delay them, such as moving a log into its file. The core calls it
+  // after apply(), from a thread whose write is done, beside the writes of others.
+  virtual void tidy() {}
+
   // The newest committed state of a space; number 0 in its record if there is none.
   virtual Result<std::unique_ptr<ReadView>> read(const Space& space) = 0;
   // read() and get() in one, for the case that nothing else is wanted. number 0 as above.
@@ -265,6 +269,7 @@ class FRACTAL_API StorageWrapper : public Storage {
  public:
   explicit StorageWrapper(std::shared_ptr<Storage> inner) : inner_(std::move(inner)) {}
   Result<void> apply(std::span<WriteStep> steps) override { return inner_->apply(steps); }
+  void tidy() override { inner_->tidy(); }
   Result<std::unique_ptr<ReadView>> read(const Space& space) override { return inner_->read(space); }
   Result<std::optional<Row>> get(const Space& space, std::string_view key, Columns columns) override {
     return inner_->get(space, key, columns);
