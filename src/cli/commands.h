@@ -50,6 +50,7 @@ void add_changes(Commands& commands);
 void add_care(Commands& commands);
 void add_bench(Commands& commands);
 void add_demo(Commands& commands);
+void add_serve(Commands& commands);  // only with the component server
 void add_shell(Commands& commands);
 void add_completion(Commands& commands);
 

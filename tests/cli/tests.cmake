@@ -11,9 +11,12 @@ function(fractal_command_test name program)
   set_tests_properties(command_${name} PROPERTIES ENVIRONMENT "FRACTAL_PROGRAM=${program};PYTHONDONTWRITEBYTECODE=1;${ARGN}")
 endfunction()
 
-foreach(name documentation exit_codes golden import json shell)
+foreach(name documentation exit_codes import json shell)
   fractal_command_test(${name} "$<TARGET_FILE:fractal>")
 endforeach()
+if(TARGET FractalMemory_server)  # its front page has `serve`
+  fractal_command_test(golden "$<TARGET_FILE:fractal>")
+endif()
 fractal_test(command_words cli/line_words_test.cpp ${PROJECT_SOURCE_DIR}/src/cli/line_words.cpp)
 if(FRACTAL_TEST_PACKAGING)
   set(prefix "${CMAKE_CURRENT_BINARY_DIR}/packaging/prefix_shared")

@@ -1,0 +1,386 @@
+// Invariant: nothing here waits for the memory or for another client: calls run on work threads, and a client that is
+// slow or silent costs a socket until its time is up. A reply is begun only when the request has been read to its end.
+#include "src/server/connection.h"
+
+#include "src/server/metrics.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <utility>
+
+namespace fractal::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+
+template <class T> using Task = asio::awaitable<T>;
+
+// Of a client that has sent more than we want to read: discarded, so that it gets to see the reply.
+constexpr std::size_t most_discarded = 1u << 20;
+constexpr std::chrono::seconds discard_time{2};
+constexpr std::size_t read_ahead = 65'536;
+
+std::optional<std::string_view> view(const http::fields& fields, std::string_view name) {
+  const auto at = fields.find({name.data(), name.size()});
+  if (at == fields.end()) return std::nullopt;
+  return std::string_view(at->value().data(), at->value().size());
+}
+
+// The client's, if it is one that a log can hold; else made.
+std::string request_id(const http::fields& fields) {
+  const auto given = view(fields, "X-Request-Id");
+  const auto good = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+  if (given && !given->empty() && given->size() <= 64 && std::all_of(given->begin(), given->end(), good)) {
+    return std::string(*given);
+  }
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return fmt::format("{:016x}", random());
+}
+
+// Where the body ends must be beyond doubt (RFC 9112, 6.1 and 3.2): another server in front of us might see it
+// elsewhere. What the parser does not refuse by itself is refused here.
+bool is_clear(const http::fields& fields, unsigned version) {
+  const auto codings = fields.equal_range(http::field::transfer_encoding);
+  const auto count = std::distance(codings.first, codings.second);
+  if (count > 1 || (count == 1 && (version != 11 || !beast::iequals(codings.first->value(), "chunked")))) return false;
+  const auto hosts = fields.equal_range(http::field::host);
+  const auto host_count = std::distance(hosts.first, hosts.second);
+  return host_count == 1 || (host_count == 0 && version == 10);
+}
+
+template <class Stream> class Exchange {
+ public:
+  using Parser = http::request_parser<http::string_body>;
+
+  Exchange(Stream& stream, Shared& shared, OpenConnections::Entry& entry)
+      : stream_(stream),
+        shared_(shared),
+        options_(shared.service.options),
+        entry_(entry),
+        buffer_(2 * shared.service.options.most_header + read_ahead) {}
+
+  Task<void> run() {
+    for (;;) {  // g++ 12 makes a trap of: while (co_await ...) {}
+      const bool more = co_await next_request();
+      if (!more) co_return;
+    }
+  }
+
+ private:
+  auto expire_after(std::chrono::milliseconds time) { beast::get_lowest_layer(stream_).expires_after(time); }
+  auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+  // False: the connection ends.
+  Task<bool> next_request() {
+    if (!entry_.idle(true)) co_return false;
+    if (buffer_.size() == 0) {
+      const bool there = co_await first_bytes();
+      if (!there) co_return false;
+    }
+    if (!entry_.idle(false)) co_return false;
+
+    Parser parser;
+    parser.header_limit(static_cast<std::uint32_t>(options_.most_header));
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // until the token is known
+    expire_after(options_.header_timeout);
+    error_code error;
+    co_await http::async_read_header(stream_, buffer_, parser, into(error));
+    begun_ = std::chrono::steady_clock::now();
+    if (error) co_return co_await refuse_malformed(error);
+    id_ = request_id(parser.get());
+    const bool clear = is_clear(parser.get(), parser.get().version());
+    if (!clear) co_return co_await refuse_malformed(http::error::bad_value);
+    co_return co_await admitted(parser);
+  }
+
+  Task<bool> first_bytes() {
+    expire_after(options_.idle_timeout);
+    error_code error;
+    const std::size_t size = co_await stream_.async_read_some(buffer_.prepare(1024), into(error));
+    buffer_.commit(size);
+    co_return !error && size > 0;
+  }
+
+  Task<bool> refuse_malformed(error_code error) {
+    Admitted nobody;
+    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+      nobody.refused = refusal(431, Say::header_too_large, Language::english, fmt::to_string(options_.most_header));
+    } else if (error.category() == http::make_error_code(http::error::bad_method).category() &&
+               error != http::error::end_of_stream && error != http::error::partial_message) {
+      nobody.refused = refusal(400, Say::bad_request, Language::english);
+    } else {
+      co_return false;  // gone, or too slow
+    }
+    id_ = request_id({});
+    co_return co_await refuse(nobody, http::request<http::string_body>());
+  }
+
+  // The headers are there.
+  Task<bool> admitted(Parser& parser) {
+    const auto& request = parser.get();
+    const auto target = request.target();
+    const Admitted admitted =
+        admit(shared_.service, {.method = {request.method_string().data(), request.method_string().size()},
+                                .target = {target.data(), target.size()},
+                                .authorization = view(request, "Authorization"),
+                                .accept_language = view(request, "Accept-Language"),
+                                .tenant = view(request, "X-Soma-Tenant"),
+                                .space = view(request, "X-Soma-Namespace")});
+    // Who has no right to be here, or whose request needs none, sends no body into our memory.
+    const bool wanted = admitted.operation != nullptr && admitted.operation->body != nullptr;
+    const std::size_t most = wanted ? options_.most_body : std::min(options_.most_header, options_.most_body);
+    const auto length = parser.content_length();
+    const bool unknown = !length && !parser.is_done();
+    if ((length && *length > most) || (unknown && !wanted)) {
+      if (admitted.operation == nullptr) co_return co_await refuse(admitted, request);
+      co_return co_await refuse_large(admitted, request, most);
+    }
+    error_code error;
+    if (!parser.is_done()) {
+      const bool goes_on = co_await expect_continue(request);
+      if (!goes_on) co_return false;
+      expire_after(options_.body_timeout);
+      parser.body_limit(most);
+      co_await http::async_read(stream_, buffer_, parser, into(error));
+    }
+    if (error == http::error::body_limit) co_return co_await refuse_large(admitted, request, most);
+    if (error) co_return co_await refuse_malformed(error);
+    bytes_in_ = request.body().size();
+    co_return co_await reply_to(admitted, request);
+  }
+
+  Task<bool> expect_continue(const http::request<http::string_body>& request) {
+    const auto expect = request[http::field::expect];
+    if (!beast::iequals(expect, "100-continue")) co_return true;
+    http::response<http::empty_body> go_on{http::status::continue_, request.version()};
+    error_code error;
+    expire_after(options_.header_timeout);
+    co_await http::async_write(stream_, go_on, into(error));
+    co_return !error;
+  }
+
+  Task<bool> refuse_large(const Admitted& admitted, const http::request<http::string_body>& request, std::size_t most) {
+    Admitted refused = admitted;
+    refused.operation = nullptr;
+    if (admitted.operation != nullptr) {
+      refused.refused = refusal(413, Say::body_too_large, admitted.language, fmt::to_string(most));
+    }
+    co_return co_await refuse(refused, request);
+  }
+
+  // Answers before the request is read, and ends the connection.
+  Task<bool> refuse(const Admitted& admitted, const http::request<http::string_body>& request) {
+    close_ = true;
+    co_await reply_to(admitted, request);
+    co_await discard();
+    co_return false;
+  }
+
+  Task<void> discard() {
+    error_code error;
+    if constexpr (!std::is_same_v<Stream, TlsStream>) {
+      stream_.socket().shutdown(asio::socket_base::shutdown_send, error);
+    }
+    expire_after(discard_time);
+    for (std::size_t discarded = 0; !error && discarded < most_discarded;) {
+      buffer_.clear();
+      discarded += co_await stream_.async_read_some(buffer_.prepare(16'384), into(error));
+    }
+  }
+
+  // True: another request may follow.
+  Task<bool> reply_to(const Admitted& admitted, const http::request<http::string_body>& request) {
+    Reply reply = admitted.refused;
+    if (admitted.operation != nullptr) {
+      if (admitted.operation->quick) {
+        reply = answer(shared_.service, admitted, request.body());
+      } else if (shared_.waiting.load() >= options_.most_waiting) {
+        reply = refusal(503, Say::unavailable, admitted.language);
+      } else {
+        reply = co_await on_worker([&] { return answer(shared_.service, admitted, request.body()); });
+      }
+    }
+    const bool keep = request.keep_alive() && !close_ && !shared_.connections.stopping();
+    const bool sent = co_await send(reply, request, keep, admitted.language);
+    record(admitted, request, reply.status);
+    const bool goes_on = sent && keep;
+    co_return goes_on;
+  }
+
+  template <class Run> Task<std::invoke_result_t<Run>> on_worker(Run run) {
+    ++shared_.waiting;
+    struct Done {
+      std::atomic<std::size_t>& waiting;
+      ~Done() { --waiting; }
+    } done{shared_.waiting};
+    co_return co_await asio::co_spawn(
+        shared_.workers.get_executor(), [&run]() -> Task<std::invoke_result_t<Run>> { co_return run(); },
+        asio::use_awaitable);
+  }
+
+  template <class Message> void fill(Message& message, const Reply& reply, bool keep, Language language) const {
+    const auto set = [&](std::string_view name, std::string_view value) {
+      message.set(beast::string_view(name.data(), name.size()), beast::string_view(value.data(), value.size()));
+    };
+    set("Content-Type", reply.type);
+    set("X-Content-Type-Options", "nosniff");
+    set("Referrer-Policy", "same-origin");
+    set("Cross-Origin-Opener-Policy", "same-origin");
+    set("X-Request-Id", id_);
+    if (reply.status >= 400) set("Content-Language", code_of(language));
+    for (const auto& [name, value] : reply.headers) set(name, value);
+    message.keep_alive(keep);
+  }
+
+  Task<bool> send(Reply& reply, const http::request<http::string_body>& request, bool keep, Language language) {
+    expire_after(options_.body_timeout);
+    error_code error;
+    const auto status = static_cast<http::status>(reply.status);
+    const unsigned version = request.version() == 10 ? 10 : 11;
+    if (request.method() == http::verb::head) {
+      http::response<http::empty_body> message{status, version};
+      fill(message, reply, keep, language);
+      if (!reply.more) message.content_length(reply.body.size());
+      http::response_serializer<http::empty_body> serializer{message};
+      co_await http::async_write_header(stream_, serializer, into(error));
+      co_return !error && !(reply.more && version == 10);
+    }
+    if (!reply.more) {
+      http::response<http::string_body> message{status, version, std::move(reply.body)};
+      bytes_out_ = message.body().size();
+      fill(message, reply, keep, language);
+      message.prepare_payload();
+      co_await http::async_write(stream_, message, into(error));
+      co_return !error;
+    }
+    co_return co_await send_pieces(reply, version, keep, language);
+  }
+
+  // HTTP/1.0 knows no chunks: there the body ends with the connection.
+  Task<bool> send_pieces(Reply& reply, unsigned version, bool keep, Language language) {
+    const bool chunked = version == 11;
+    http::response<http::empty_body> message{static_cast<http::status>(reply.status), version};
+    fill(message, reply, keep && chunked, language);
+    if (chunked) message.chunked(true);
+    http::response_serializer<http::empty_body> serializer{message};
+    error_code error;
+    co_await http::async_write_header(stream_, serializer, into(error));
+    std::string piece = std::move(reply.body);
+    bool failed = false;
+    while (!error && !failed && !piece.empty()) {  // all of it within one body_timeout
+      bytes_out_ += piece.size();
+      if (chunked) {
+        co_await asio::async_write(stream_, http::make_chunk(asio::buffer(piece)), into(error));
+      } else {
+        co_await asio::async_write(stream_, asio::buffer(piece), into(error));
+      }
+      if (!error) piece = co_await on_worker([&] { return next_piece(reply, failed); });
+    }
+    // What failed half way must not look whole: the connection ends without the last chunk.
+    if (!error && !failed && chunked) co_await asio::async_write(stream_, http::make_chunk_last(), into(error));
+    co_return !error && !failed && chunked;
+  }
+
+  static std::string next_piece(Reply& reply, bool& failed) {
+    try {
+      return reply.more();
+    } catch (...) {
+      failed = true;
+      return {};
+    }
+  }
+
+  void record(const Admitted& admitted, const http::request<http::string_body>& request, unsigned status) {
+    const auto took = std::chrono::steady_clock::now() - begun_;
+    const std::string_view method =
+        admitted.operation ? name_of(admitted.operation->method) : std::string_view("other");
+    shared_.metrics.count(method, admitted.route, status, took);
+    const auto target = request.target();
+    const std::string_view path(target.data(), std::min(target.find('?'), target.size()));
+    shared_.log.write({.id = id_,
+                       .method = {request.method_string().data(), request.method_string().size()},
+                       .path = path,
+                       .tenant = admitted.space.tenant,
+                       .space = admitted.space.name,
+                       .token = admitted.rights.name,
+                       .status = status,
+                       .bytes_in = std::exchange(bytes_in_, 0),
+                       .bytes_out = std::exchange(bytes_out_, 0),
+                       .took = took});
+  }
+
+  Stream& stream_;
+  Shared& shared_;
+  const ServerOptions& options_;
+  OpenConnections::Entry& entry_;
+  beast::flat_buffer buffer_;
+  std::string id_;
+  std::chrono::steady_clock::time_point begun_{};
+  std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
+  bool close_ = false;
+};
+
+template <class Stream> Task<bool> begin(Stream& stream, const ServerOptions& options) {
+  if constexpr (std::is_same_v<Stream, TlsStream>) {
+    beast::get_lowest_layer(stream).expires_after(options.header_timeout);
+    error_code error;
+    co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, error));
+    co_return !error;
+  }
+  co_return true;
+}
+
+template <class Stream> Task<void> end(Stream& stream) {
+  error_code error;
+  if constexpr (std::is_same_v<Stream, TlsStream>) {
+    beast::get_lowest_layer(stream).expires_after(discard_time);
+    co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, error));
+  }
+  beast::get_lowest_layer(stream).socket().shutdown(asio::socket_base::shutdown_both, error);
+  beast::get_lowest_layer(stream).close();
+  co_return;
+}
+
+}  // namespace
+
+template <class Stream> Task<void> serve(std::shared_ptr<Stream> stream, Shared& shared) {
+  const auto executor = co_await asio::this_coro::executor;
+  shared.metrics.connection(1);
+  {
+    // Posted, for the stream belongs to its strand.
+    const auto close = [executor, weak = std::weak_ptr<Stream>(stream)] {
+      asio::post(executor, [weak] {
+        if (const auto alive = weak.lock()) beast::get_lowest_layer(*alive).close();
+      });
+    };
+    OpenConnections::Entry entry(shared.connections, close);
+    const bool begun = co_await begin(*stream, shared.service.options);
+    if (begun) {
+      Exchange<Stream> exchange(*stream, shared, entry);
+      co_await exchange.run();
+      co_await end(*stream);
+    }
+    stream.reset();
+  }
+  shared.metrics.connection(-1);
+}
+
+template Task<void> serve<TcpStream>(std::shared_ptr<TcpStream>, Shared&);
+template Task<void> serve<TlsStream>(std::shared_ptr<TlsStream>, Shared&);
+template Task<void> serve<UnixStream>(std::shared_ptr<UnixStream>, Shared&);
+
+}  // namespace fractal::server

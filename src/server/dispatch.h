@@ -1,0 +1,38 @@
+// From a request to a reply: routing, rights, validation, errors. Knows nothing of sockets.
+#ifndef FRACTAL_SRC_SERVER_DISPATCH_H
+#define FRACTAL_SRC_SERVER_DISPATCH_H
+
+#include "src/server/operations.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fractal::server {
+
+// What of the headers counts.
+struct Request {
+  std::string_view method, target;
+  std::optional<std::string_view> authorization{}, accept_language{}, tenant{}, space{};
+};
+
+// A request whose headers were understood: what is left is its body.
+struct Admitted {
+  const Operation* operation = nullptr;  // null: `refused` is the reply
+  Reply refused{};
+  std::string_view route{};  // the operation's path, or "" if there is none
+  Parameters parameters{};
+  std::string coordinate{};
+  Space space{};
+  Rights rights{};
+  Language language = Language::english;
+};
+
+// Never waits: the token, the tenant and the route decide.
+Admitted admit(const Service& service, const Request& request);
+// May take long. `body` must live until the reply's last piece.
+Reply answer(const Service& service, const Admitted& admitted, std::string_view body);
+
+}  // namespace fractal::server
+
+#endif

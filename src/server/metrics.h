@@ -1,0 +1,43 @@
+// Counters of the server, as Prometheus reads them.
+#ifndef FRACTAL_SRC_SERVER_METRICS_H
+#define FRACTAL_SRC_SERVER_METRICS_H
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fractal::server {
+
+// Any thread. Never waits for the memory.
+class Metrics {
+ public:
+  // `route`: the operation's path, or "" for none of them; it and `method` live as long as the program.
+  void count(std::string_view method, std::string_view route, unsigned status, std::chrono::nanoseconds took);
+  void connection(int change) noexcept { connections_ += change; }
+
+  // Counters and histograms; what is measured now is for the caller to add.
+  std::string text() const;
+
+ private:
+  static constexpr std::array buckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0};
+  struct Series {
+    std::array<std::uint64_t, buckets.size() + 1> counts{};
+    double sum = 0;
+  };
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string_view, std::string_view>, Series> series_;
+  std::map<std::pair<std::string_view, unsigned>, std::uint64_t> statuses_;
+  std::atomic<std::int64_t> connections_{0};
+};
+
+}  // namespace fractal::server
+
+#endif

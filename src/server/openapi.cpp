@@ -1,0 +1,232 @@
+// Invariant: nothing about a route is written here; all of it comes from operations() and the schemas they name.
+#include "src/server/openapi.h"
+
+#include "src/json.h"
+#include "src/server/operations.h"
+#include "src/server/schemas.h"
+
+#include <fractal/version.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace fractal::server {
+namespace {
+
+std::string schema_link(const Schema& schema) {
+  return fmt::format(R"({{"$ref": "#/components/schemas/{}"}})", schema.name);
+}
+
+std::string type_name(FieldType type) {
+  switch (type) {
+    case FieldType::text: return "string";
+    case FieldType::integer: return "integer";
+    case FieldType::number: return "number";
+    case FieldType::flag: return "boolean";
+    case FieldType::object: return "object";
+    default: return "";
+  }
+}
+
+// The JSON schema of a field's value. As an answer a list or number has no bounds.
+std::string value_schema(const Field& field) {
+  if (field.type == FieldType::schema) return schema_link(*field.of);
+  Object object;
+  const bool list = field.type == FieldType::list || field.type == FieldType::vector;
+  const std::string type = list ? "array" : type_name(field.type);
+  if (!type.empty()) {
+    object.raw("type", field.nullable ? fmt::format(R"(["{}", "null"])", type) : json::quote(type));
+  }
+  if (field.type == FieldType::vector) object.raw("items", R"({"type": "number"})");
+  if (field.type == FieldType::list) {
+    const std::string element = type_name(field.element);
+    object.raw("items", field.of          ? schema_link(*field.of)
+                        : element.empty() ? "{}"
+                                          : fmt::format(R"({{"type": "{}"}})", element));
+  }
+  if (!field.about.empty()) object.text("description", field.about);
+  if (!field.otherwise.empty()) object.raw("default", field.otherwise);
+  if (field.least) object.raw("minimum", fmt::to_string(*field.least));
+  if (field.most) object.raw("maximum", fmt::to_string(*field.most));
+  if (field.longest != 0) object.count(list ? "maxItems" : "maxLength", field.longest);
+  if (!field.choices.empty()) {
+    std::vector<std::string> choices;
+    for (const std::string_view choice : field.choices) choices.push_back(json::quote(choice));
+    if (field.nullable) choices.emplace_back("null");
+    object.raw("enum", array_of(choices));
+  }
+  return object.str();
+}
+
+std::string object_schema(const Schema& schema) {
+  Object properties;
+  std::vector<std::string> required;
+  for (const Field& field : schema.fields) {
+    properties.raw(field.name, value_schema(field));
+    if (field.required) required.push_back(json::quote(field.name));
+  }
+  Object object;
+  object.text("type", "object").text("title", schema.name).raw("properties", properties.str());
+  if (!required.empty()) object.raw("required", array_of(required));
+  return object.str();
+}
+
+void collect(const Schema& schema, std::map<std::string_view, const Schema*>& all) {
+  if (!all.emplace(schema.name, &schema).second) return;
+  for (const Field& field : schema.fields) {
+    if (field.of != nullptr) collect(*field.of, all);
+  }
+}
+
+std::string parameter(std::string_view where, const Field& field) {
+  Object object;
+  object.text("name", field.name).text("in", where).flag("required", field.required);
+  if (!field.about.empty()) object.text("description", field.about);
+  // A JSON object in a query is a text that holds JSON.
+  if (field.type == FieldType::object) {
+    return object.raw("content", R"({"application/json": {"schema": {"type": "object"}}})").str();
+  }
+  return object.raw("schema", value_schema(field)).str();
+}
+
+std::string parameters_of(const Operation& operation) {
+  std::vector<std::string> parameters;
+  if (operation.path.find("{coord}") != std::string_view::npos) {
+    parameters.push_back(parameter(
+        "path", {.name = "coord", .type = FieldType::text, .about = "Numbers separated by commas", .required = true}));
+  }
+  if (operation.query != nullptr) {
+    for (const Field& field : operation.query->fields) parameters.push_back(parameter("query", field));
+  }
+  if (operation.guard != Guard::open) {
+    parameters.emplace_back(R"({"$ref": "#/components/parameters/tenant"})");
+    parameters.emplace_back(R"({"$ref": "#/components/parameters/namespace"})");
+  }
+  return array_of(parameters);
+}
+
+std::string_view meaning_of(unsigned status) {
+  static const std::map<unsigned, std::string_view> meanings{
+      {200, "Done"},
+      {400, "Malformed JSON or coordinate"},
+      {401, "No token, or not a valid one"},
+      {403, "The token does not permit this, or not for this tenant or namespace"},
+      {404, "There is none"},
+      {409, "Another version than the one expected"},
+      {413, "The body is too large"},
+      {422, "A value is missing or wrong"},
+      {500, "The fault is here"},
+      {503, "Busy, or not healthy"}};
+  return meanings.at(status);
+}
+
+std::string response(unsigned status, const Schema* schema, std::string_view type) {
+  Object object;
+  object.text("description", meaning_of(status));
+  const std::string content = schema ? schema_link(*schema) : "{}";
+  object.raw("content", fmt::format(R"({{"{}": {{"schema": {}}}}})", type, content));
+  return object.str();
+}
+
+std::set<unsigned> refusals_of(const Operation& operation) {
+  std::set<unsigned> statuses(operation.refusals.begin(), operation.refusals.end());
+  if (operation.guard != Guard::open) statuses.insert({401, 403, 422, 503, 500});
+  if (operation.body != nullptr) statuses.insert({400, 413});
+  if (operation.query != nullptr || operation.path.find("{coord}") != std::string_view::npos) statuses.insert(400);
+  return statuses;
+}
+
+std::string responses_of(const Operation& operation) {
+  Object responses;
+  responses.raw("200", response(200, operation.reply, "application/json"));
+  for (const unsigned status : refusals_of(operation)) {
+    const Schema& schema = status == 422 ? schemas::validation_response : schemas::error_response;
+    responses.raw(fmt::to_string(status), response(status, &schema, "application/json"));
+  }
+  return responses.str();
+}
+
+std::string operation_text(const Operation& operation) {
+  Object object;
+  object.text("operationId", operation.id)
+      .text("summary", operation.summary)
+      .raw("tags", array_of({json::quote(operation.tag)}))
+      .raw("parameters", parameters_of(operation));
+  if (operation.body != nullptr) {
+    object.raw("requestBody",
+               fmt::format(R"({{"required": true, "content": {{"application/json": {{"schema": {}}}}}}})",
+                           schema_link(*operation.body)));
+  }
+  object.raw("responses", responses_of(operation));
+  if (operation.guard == Guard::token || operation.guard == Guard::bearer) {
+    object.raw("security", R"([{"StandaloneAuth": []}])");
+  }
+  return object.str();
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+std::string make_openapi() {
+  std::map<std::string_view, const Schema*> all;
+  collect(schemas::error_response, all);
+  collect(schemas::validation_response, all);
+  std::vector<std::pair<std::string_view, Object>> paths;
+  for (const Operation& operation : operations()) {
+    if (!operation.described) continue;
+    for (const Schema* schema : {operation.body, operation.reply}) {
+      if (schema != nullptr) collect(*schema, all);
+    }
+    auto at = std::find_if(paths.begin(), paths.end(), [&](const auto& path) { return path.first == operation.path; });
+    if (at == paths.end()) at = paths.insert(paths.end(), {operation.path, Object()});
+    at->second.raw(lower(name_of(operation.method)), operation_text(operation));
+  }
+  Object path_objects, schema_objects;
+  for (const auto& [path, object] : paths) path_objects.raw(path, object.str());
+  for (const auto& [name, schema] : all) schema_objects.raw(name, object_schema(*schema));
+  const auto header = [](std::string_view name, std::string_view about) {
+    return Object()
+        .text("name", name)
+        .text("in", "header")
+        .flag("required", false)
+        .text("description", about)
+        .raw("schema", R"({"type": "string", "maxLength": 255})")
+        .str();
+  };
+  const std::string parameters = Object()
+                                     .raw("tenant", header("X-Soma-Tenant", "Whose memories; else the token's"))
+                                     .raw("namespace", header("X-Soma-Namespace", "Which of them; else \"default\""))
+                                     .str();
+  const std::string security =
+      R"({"StandaloneAuth": {"type": "http", "scheme": "bearer", "description": "A token of the server"}})";
+  return Object()
+      .text("openapi", "3.1.0")
+      .raw("info", Object()
+                       .text("title", "FractalMemory API")
+                       .text("version", version())
+                       .text("description", "A long-term memory over HTTP")
+                       .str())
+      .raw("paths", path_objects.str())
+      .raw("components", Object()
+                             .raw("schemas", schema_objects.str())
+                             .raw("parameters", parameters)
+                             .raw("securitySchemes", security)
+                             .str())
+      .str();
+}
+
+}  // namespace
+
+const std::string& openapi() {
+  static const std::string text = make_openapi();
+  return text;
+}
+
+}  // namespace fractal::server

@@ -1,0 +1,56 @@
+// Invariant: every body made here is valid JSON in UTF-8, whatever bytes came in.
+#include "src/server/reply.h"
+
+#include "src/json.h"
+#include "src/utf8.h"
+
+#include <fmt/format.h>
+
+namespace fractal::server {
+
+std::string quoted(std::string_view text) {
+  if (valid_utf8(text)) return json::quote(text);
+  std::string mended;
+  while (!text.empty()) {
+    std::size_t length = 4;
+    while (length > 0 && (length > text.size() || !valid_utf8(text.substr(0, length)))) --length;
+    if (length == 0) {
+      mended += "\xEF\xBF\xBD";
+      length = 1;
+    } else {
+      mended += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
+  return json::quote(mended);
+}
+
+Reply refusal(unsigned status, Say what, Language language, std::string_view value) {
+  Reply reply{.status = status, .body = Object().text("detail", say(what, language, value)).str()};
+  if (status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (status == 503) reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
+Reply flawed(const std::vector<Flaw>& flaws, Language language) {
+  return {.status = 422, .body = Object().raw("detail", to_json(flaws, language)).str()};
+}
+
+Object& Object::text(std::string_view name, std::string_view value) { return raw(name, quoted(value)); }
+
+Object& Object::number(std::string_view name, double value) { return raw(name, json::number(value)); }
+
+Object& Object::count(std::string_view name, std::uint64_t value) { return raw(name, fmt::to_string(value)); }
+
+Object& Object::flag(std::string_view name, bool value) { return raw(name, value ? "true" : "false"); }
+
+Object& Object::raw(std::string_view name, std::string_view json) {
+  fmt::format_to(std::back_inserter(text_), "{}\"{}\": {}", text_.size() > 1 ? ", " : "", name, json);
+  return *this;
+}
+
+std::string array_of(const std::vector<std::string>& elements) {
+  return fmt::format("[{}]", fmt::join(elements, ", "));
+}
+
+}  // namespace fractal::server

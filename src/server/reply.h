@@ -1,0 +1,60 @@
+// What goes back to a client.
+#ifndef FRACTAL_SRC_SERVER_REPLY_H
+#define FRACTAL_SRC_SERVER_REPLY_H
+
+#include "src/server/fields.h"
+#include "src/server/messages.h"
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fractal::server {
+
+inline constexpr std::string_view json_type = "application/json; charset=utf-8";
+
+struct Reply {
+  unsigned status = 200;
+  std::string body{};
+  std::string_view type = json_type;
+  std::vector<std::pair<std::string, std::string>> headers{};
+  // More of the body, piece by piece, until it gives an empty one; runs on a work thread. Null: body is all of it.
+  std::function<std::string()> more{};
+};
+
+// {"detail": ...}
+Reply refusal(unsigned status, Say what, Language language, std::string_view value = {});
+Reply flawed(const std::vector<Flaw>& flaws, Language language);
+
+// Thrown where a request is refused; what the client gets is made in its language.
+struct Refused {
+  unsigned status;
+  Say what;
+  std::string value{};
+};
+
+// A JSON text; bytes that are no UTF-8, as a path or query may have, become U+FFFD.
+std::string quoted(std::string_view text);
+
+// A JSON object with Python's separators, as clients of the service see it.
+class Object {
+ public:
+  Object& text(std::string_view name, std::string_view value);
+  Object& number(std::string_view name, double value);  // finite
+  Object& count(std::string_view name, std::uint64_t value);
+  Object& flag(std::string_view name, bool value);
+  Object& raw(std::string_view name, std::string_view json);
+  std::string str() const { return text_ + "}"; }
+
+ private:
+  std::string text_ = "{";
+};
+
+// The elements are JSON.
+std::string array_of(const std::vector<std::string>& elements);
+
+}  // namespace fractal::server
+
+#endif

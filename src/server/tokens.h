@@ -1,0 +1,65 @@
+// Who may do what where: tokens, known by their SHA-256 alone.
+#ifndef FRACTAL_SRC_SERVER_TOKENS_H
+#define FRACTAL_SRC_SERVER_TOKENS_H
+
+#include <fractal/result.h>
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fractal::server {
+
+enum class Permission { none, read, write, remove, admin };
+
+// Of a token. An empty list of tenants or namespaces means all.
+struct Rights {
+  std::string name{};  // for the access log
+  std::vector<std::string> tenants{}, namespaces{};
+  bool read = true, write = true, remove = true, admin = true;
+
+  bool may(Permission permission) const noexcept;
+  bool may_see(std::string_view tenant, std::string_view space) const;
+  bool may_see_tenant(std::string_view tenant) const;
+};
+
+// Any thread.
+class Tokens {
+ public:
+  // {"tokens": [{"name": "reader", "sha256": "<64 hex digits>", "tenants": ["alice"], "namespaces": ["*"],
+  //   "permissions": ["read"]}]}; unknown members are errors.
+  static Result<std::unique_ptr<Tokens>> from_file(const std::string& path);
+  static std::unique_ptr<Tokens> of_one(std::string_view token);
+  static std::unique_ptr<Tokens> none();  // everybody may do everything
+
+  bool open() const noexcept { return open_; }
+  // nullopt: no such token. Takes as long whichever it is.
+  std::optional<Rights> find(std::string_view token) const;
+  // Of from_file(): reads it again, or leaves all as it was.
+  Result<void> reload();
+
+ private:
+  using Hash = std::array<unsigned char, 32>;
+  struct Entry {
+    Hash hash{};
+    Rights rights{};
+  };
+  using Entries = std::vector<Entry>;
+  static Hash hash_of(std::string_view token);
+  static Result<Hash> hash_from(std::string_view value);
+  static Result<Entry> entry_from(std::string_view object);
+  static Result<Entries> read(const std::string& path);
+
+  bool open_ = false;
+  std::string path_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Entries> entries_ = std::make_shared<Entries>();
+};
+
+}  // namespace fractal::server
+
+#endif

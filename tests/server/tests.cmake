@@ -1,0 +1,18 @@
+# The server by the real binary, over real sockets, by Python's unittest. Kills are many and memory is measured on the
+# installed program, which has no sanitizers.
+if(NOT TARGET FractalMemory_server OR NOT TARGET fractal)
+  return()
+endif()
+
+function(fractal_server_test name program)
+  add_test(NAME server_${name} COMMAND "${FRACTAL_PYTHON3}" "${CMAKE_CURRENT_SOURCE_DIR}/server/${name}_test.py" -v)
+  set_tests_properties(server_${name} PROPERTIES ENVIRONMENT "FRACTAL_PROGRAM=${program};PYTHONDONTWRITEBYTECODE=1")
+endfunction()
+
+foreach(name clients contract documentation http openapi rights)
+  fractal_server_test(${name} "$<TARGET_FILE:fractal>")
+endforeach()
+if(FRACTAL_TEST_PACKAGING)
+  fractal_server_test(kills "${CMAKE_CURRENT_BINARY_DIR}/packaging/prefix_shared/bin/fractal")
+  set_tests_properties(server_kills PROPERTIES FIXTURES_REQUIRED prefix_shared)
+endif()
