@@ -224,4 +224,10 @@ Result<Stats> Reads::stats() const {
   return stats;
 }
 
+Result<SpaceState> Reads::state() const {
+  const Control control;
+  FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, control));
+  return SpaceState{look.space().number, look.space().sequence, look.expired_ids().size()};
+}
+
 }  // namespace fractal

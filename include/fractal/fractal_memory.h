@@ -370,6 +370,16 @@ struct Stats {
   std::vector<std::string> indexed_fields{};
 };
 
+// What the answers of a space depend on besides the question: two calls between which it stays the same have the same
+// answer, so that answers can be kept by it. Made anew, an erased space has another number.
+struct SpaceState {
+  std::uint64_t number = 0;  // of the space in its database; 0: it does not exist
+  std::uint64_t sequence = 0;
+  std::uint64_t expired = 0;  // memories whose time is up, and which are not removed yet
+
+  friend bool operator==(const SpaceState&, const SpaceState&) = default;
+};
+
 struct ReembedReport {
   std::uint64_t memories = 0, vectors = 0;  // of the space; those that now have a vector
 };
@@ -461,6 +471,7 @@ class FRACTAL_API Reads {
   Result<RecallReport> recall_probe(std::size_t n = 256, double recall = 0.98, const Control& control = {}) const;
 
   Result<Stats> stats() const;
+  Result<SpaceState> state() const;  // costs less than any other read
   const Space& space() const noexcept { return space_; }
 
   struct Pinned;  // not public

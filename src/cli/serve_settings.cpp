@@ -49,6 +49,16 @@ template <auto member> std::string get_time(const ServeSettings& s) {
   return fmt::to_string((s.server.*member).count());
 }
 
+template <auto member> void set_rate(ServeSettings& s, const std::string& value) {
+  double rate = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), rate);
+  if (error != std::errc() || end != value.data() + value.size() || !(rate >= 0) || rate > 1e9) {
+    throw usage_error(fmt::format("\"{}\" is not a number from 0 on", value));
+  }
+  s.server.*member = rate;
+}
+template <auto member> std::string get_rate(const ServeSettings& s) { return fmt::to_string(s.server.*member); }
+
 using O = ServerOptions;
 
 const std::array settings_table{
@@ -79,11 +89,26 @@ const std::array settings_table{
                  get_flag<&O::open>},
     ServeSetting{"private_stats", "", "GET /stats needs a token", set_flag<&O::private_stats>,
                  get_flag<&O::private_stats>},
+    ServeSetting{"rate_limit", "N", "Requests a second for each token and tenant; 0: any; beyond: 429",
+                 set_rate<&O::rate_limit>, get_rate<&O::rate_limit>},
+    ServeSetting{"rate_burst", "N", "Of them at once, if there were few before", set_rate<&O::rate_burst>,
+                 get_rate<&O::rate_burst>},
+    ServeSetting{"keep_answers", "true|false", "Of searches, as long as nothing changes", set_flag<&O::keep_answers>,
+                 get_flag<&O::keep_answers>},
+    ServeSetting{"cache_bytes", "BYTES", "For answers, sessions and rate limits", set_count<&O::cache_bytes>,
+                 get_count<&O::cache_bytes>},
     ServeSetting{"access_log", "FILE", "A line of JSON for each request; -: standard error", set_text<&O::access_log>,
                  get_text<&O::access_log>},
     ServeSetting{"max_connections", "N", "Further ones wait", set_count<&O::most_connections>,
                  get_count<&O::most_connections>},
     ServeSetting{"max_body", "BYTES", "Of a request; beyond: 413", set_count<&O::most_body>, get_count<&O::most_body>},
+    ServeSetting{"max_bodies", "BYTES", "Of all requests at once; beyond: 503", set_count<&O::most_bodies>,
+                 get_count<&O::most_bodies>},
+    ServeSetting{"max_import", "BYTES", "Of an import; beyond: 413",
+                 [](ServeSettings& s, const std::string& v) { s.server.most_import = number_of(v, 1, UINT64_MAX); },
+                 [](const ServeSettings& s) { return fmt::to_string(s.server.most_import); }},
+    ServeSetting{"spool_folder", "PATH", "For exports and imports under way; empty: /var/tmp",
+                 set_text<&O::spool_folder>, get_text<&O::spool_folder>},
     ServeSetting{"max_header", "BYTES", "Of a request; beyond: 431", set_count<&O::most_header>,
                  get_count<&O::most_header>},
     ServeSetting{"max_waiting", "N", "Requests at once; beyond: 503", set_count<&O::most_waiting>,

@@ -6,23 +6,31 @@
 #include "src/server/reply.h"
 #include "src/server/tokens.h"
 
+#include <fractal/cache.h>
 #include <fractal/fractal_memory.h>
 #include <fractal/server.h>
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 
 namespace fractal::server {
 
+class HealthProbe;
 class Metrics;
+class Sessions;
+class Spool;
 
 // What all requests share.
 struct Service {
   FractalMemory memory;
   const ServerOptions& options;
   const Tokens& tokens;
+  Cache& cache;
+  Sessions& sessions;
   Metrics& metrics;
+  HealthProbe& health;
   const std::atomic<bool>& giving_up;  // calls that still run shall stop
   std::chrono::steady_clock::time_point started;
 };
@@ -32,8 +40,12 @@ struct Call {
   FractalMemory memory;  // the space of the request
   Rights rights{};
   Language language = Language::english;
-  std::string coordinate{};  // of the path, decoded
+  std::string segment{};  // what stands for {coord} or {id} in the path, decoded
   std::string_view body_text{};
+  std::string_view question{};  // the target behind its "?", as it was sent
+  std::string_view last_event{};
+  Spool* upload = nullptr;  // the body of an operation that takes one of any size
+  std::function<bool()> still_permitted{};
   Fields query{}, body{};  // views into what was sent
   Control control{};
 };

@@ -3,18 +3,22 @@
 #include "src/server/connection.h"
 
 #include "src/server/metrics.h"
+#include "src/server/spool.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <limits>
 #include <random>
 #include <utility>
@@ -33,6 +37,7 @@ template <class T> using Task = asio::awaitable<T>;
 constexpr std::size_t most_discarded = 1u << 20;
 constexpr std::chrono::seconds discard_time{2};
 constexpr std::size_t read_ahead = 65'536;
+constexpr std::size_t upload_piece = 256u << 10;
 
 std::optional<std::string_view> view(const http::fields& fields, std::string_view name) {
   const auto at = fields.find({name.data(), name.size()});
@@ -61,6 +66,40 @@ bool is_clear(const http::fields& fields, unsigned version) {
   const auto host_count = std::distance(hosts.first, hosts.second);
   return host_count == 1 || (host_count == 0 && version == 10);
 }
+
+// A part of something that there is only so much of for all connections, until this goes.
+class Share {
+ public:
+  Share(std::atomic<std::size_t>& used, std::size_t size, std::size_t most) : used_(used), size_(size) {
+    granted_ = used_.fetch_add(size_) + size_ <= most;
+  }
+  ~Share() { used_ -= size_; }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  bool granted() const noexcept { return granted_; }
+
+ private:
+  std::atomic<std::size_t>& used_;
+  std::size_t size_;
+  bool granted_;
+};
+
+// What of a request counts when its body has been read.
+struct Head {
+  std::string name{};  // of the method
+  http::verb method = http::verb::unknown;
+  unsigned version = 11;
+  bool keep_alive = false;
+  std::string target{};
+
+  template <class Request> static Head of(const Request& request) {
+    const auto name = request.method_string(), target = request.target();
+    return {std::string(name.data(), name.size()), request.method(), request.version() == 10 ? 10U : 11U,
+            request.keep_alive(), std::string(target.data(), target.size())};
+  }
+};
+
+std::string date_now() { return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr))); }
 
 template <class Stream> class Exchange {
  public:
@@ -126,7 +165,7 @@ template <class Stream> class Exchange {
       co_return false;  // gone, or too slow
     }
     id_ = request_id({});
-    co_return co_await refuse(nobody, http::request<http::string_body>());
+    co_return co_await refuse(nobody, Head());
   }
 
   // The headers are there.
@@ -139,16 +178,23 @@ template <class Stream> class Exchange {
                                 .authorization = view(request, "Authorization"),
                                 .accept_language = view(request, "Accept-Language"),
                                 .tenant = view(request, "X-Soma-Tenant"),
-                                .space = view(request, "X-Soma-Namespace")});
-    // Who has no right to be here, or whose request needs none, sends no body into our memory.
-    const bool wanted = admitted.operation != nullptr && admitted.operation->body != nullptr;
-    const std::size_t most = wanted ? options_.most_body : std::min(options_.most_header, options_.most_body);
+                                .space = view(request, "X-Soma-Namespace"),
+                                .host = view(request, "Host"),
+                                .origin = view(request, "Origin"),
+                                .last_event = view(request, "Last-Event-ID")});
+    const Head head = Head::of(request);
+    const Operation* const operation = admitted.operation;
+    const bool wanted = operation != nullptr && (operation->body != nullptr || operation->uploads);
+    const std::size_t most = most_body_of(admitted);
     const auto length = parser.content_length();
     const bool unknown = !length && !parser.is_done();
     if ((length && *length > most) || (unknown && !wanted)) {
-      if (admitted.operation == nullptr) co_return co_await refuse(admitted, request);
-      co_return co_await refuse_large(admitted, request, most);
+      if (admitted.operation == nullptr) co_return co_await refuse(admitted, head);
+      co_return co_await refuse_large(admitted, head, most);
     }
+    if (operation != nullptr && operation->uploads) co_return co_await uploaded(admitted, parser, head);
+    const Share share(shared_.bodies, length.value_or(unknown ? most : 0), options_.most_bodies);
+    if (!share.granted()) co_return co_await refuse_busy(admitted, head);
     error_code error;
     if (!parser.is_done()) {
       const bool goes_on = co_await expect_continue(request);
@@ -157,15 +203,58 @@ template <class Stream> class Exchange {
       parser.body_limit(most);
       co_await http::async_read(stream_, buffer_, parser, into(error));
     }
-    if (error == http::error::body_limit) co_return co_await refuse_large(admitted, request, most);
+    if (error == http::error::body_limit) co_return co_await refuse_large(admitted, head, most);
     if (error) co_return co_await refuse_malformed(error);
     bytes_in_ = request.body().size();
-    co_return co_await reply_to(admitted, request);
+    co_return co_await reply_to(admitted, head, request.body(), nullptr);
   }
 
-  Task<bool> expect_continue(const http::request<http::string_body>& request) {
+  // Who has no right to be here, or whose request needs none, sends no body into our memory.
+  std::size_t most_body_of(const Admitted& admitted) const {
+    if (admitted.operation != nullptr && admitted.operation->uploads) return options_.most_import;
+    if (admitted.operation != nullptr && admitted.operation->body != nullptr) return options_.most_body;
+    return std::min(options_.most_header, options_.most_body);
+  }
+
+  // The body goes to disk, chunk by chunk.
+  Task<bool> uploaded(const Admitted& admitted, Parser& begun, const Head& head) {
+    const Share share(shared_.bodies, upload_piece, options_.most_bodies);
+    if (!share.granted()) co_return co_await refuse_busy(admitted, head);
+    const bool goes_on = co_await expect_continue(begun.get());
+    if (!goes_on) co_return false;
+    http::request_parser<http::buffer_body> parser(std::move(begun));
+    parser.body_limit(options_.most_import);
+    std::unique_ptr<Spool> spool;
+    bool good = co_await on_worker([&] { return make_spool(spool); });
+    std::string piece(upload_piece, '\0');
+    error_code error;
+    bytes_in_ = 0;
+    while (good && !error && !parser.is_done()) {
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      expire_after(options_.body_timeout);
+      co_await http::async_read(stream_, buffer_, parser, into(error));
+      if (error == http::error::need_buffer) error = {};
+      const std::string_view bytes(piece.data(), piece.size() - body.size);
+      bytes_in_ += bytes.size();
+      good = co_await on_worker([&] { return spool->append(bytes).has_value(); });
+    }
+    if (error == http::error::body_limit) co_return co_await refuse_large(admitted, head, options_.most_import);
+    if (error) co_return co_await refuse_malformed(error);
+    if (!good) co_return co_await refuse(admitted, head, refusal(500, Say::internal, admitted.language));
+    co_return co_await reply_to(admitted, head, {}, spool.get());
+  }
+
+  bool make_spool(std::unique_ptr<Spool>& spool) const {
+    auto made = Spool::make(options_.spool_folder);
+    if (made) spool = std::move(*made);
+    return made.has_value();
+  }
+
+  template <class Request> Task<bool> expect_continue(const Request& request) {
     const auto expect = request[http::field::expect];
-    if (!beast::iequals(expect, "100-continue")) co_return true;
+    if (request.version() == 10 || !beast::iequals(expect, "100-continue")) co_return true;
     http::response<http::empty_body> go_on{http::status::continue_, request.version()};
     error_code error;
     expire_after(options_.header_timeout);
@@ -173,19 +262,27 @@ template <class Stream> class Exchange {
     co_return !error;
   }
 
-  Task<bool> refuse_large(const Admitted& admitted, const http::request<http::string_body>& request, std::size_t most) {
+  Task<bool> refuse_large(const Admitted& admitted, const Head& head, std::size_t most) {
+    co_return co_await refuse(admitted, head,
+                              refusal(413, Say::body_too_large, admitted.language, fmt::to_string(most)));
+  }
+
+  Task<bool> refuse_busy(const Admitted& admitted, const Head& head) {
+    co_return co_await refuse(admitted, head, refusal(503, Say::unavailable, admitted.language));
+  }
+
+  // By `reply`, unless it is refused anyway.
+  Task<bool> refuse(const Admitted& admitted, const Head& head, Reply reply) {
     Admitted refused = admitted;
+    if (admitted.operation != nullptr) refused.refused = std::move(reply);
     refused.operation = nullptr;
-    if (admitted.operation != nullptr) {
-      refused.refused = refusal(413, Say::body_too_large, admitted.language, fmt::to_string(most));
-    }
-    co_return co_await refuse(refused, request);
+    co_return co_await refuse(refused, head);
   }
 
   // Answers before the request is read, and ends the connection.
-  Task<bool> refuse(const Admitted& admitted, const http::request<http::string_body>& request) {
+  Task<bool> refuse(const Admitted& admitted, const Head& head) {
     close_ = true;
-    co_await reply_to(admitted, request);
+    co_await reply_to(admitted, head, {}, nullptr);
     co_await discard();
     co_return false;
   }
@@ -203,20 +300,24 @@ template <class Stream> class Exchange {
   }
 
   // True: another request may follow.
-  Task<bool> reply_to(const Admitted& admitted, const http::request<http::string_body>& request) {
+  Task<bool> reply_to(const Admitted& admitted, const Head& head, std::string_view body, Spool* upload) {
     Reply reply = admitted.refused;
     if (admitted.operation != nullptr) {
+      const bool slow = admitted.operation->slow;
+      const std::size_t most_slow = std::max<std::size_t>(1, options_.work_threads / 2);
+      const Share share(shared_.slow, slow ? 1 : 0, most_slow);
       if (admitted.operation->quick) {
-        reply = answer(shared_.service, admitted, request.body());
-      } else if (shared_.waiting.load() >= options_.most_waiting) {
+        reply = answer(shared_.service, admitted, body, upload);
+      } else if ((slow && !share.granted()) || shared_.waiting.load() >= options_.most_waiting) {
         reply = refusal(503, Say::unavailable, admitted.language);
       } else {
-        reply = co_await on_worker([&] { return answer(shared_.service, admitted, request.body()); });
+        reply = co_await on_worker([&] { return answer(shared_.service, admitted, body, upload); });
       }
     }
-    const bool keep = request.keep_alive() && !close_ && !shared_.connections.stopping();
-    const bool sent = co_await send(reply, request, keep, admitted.language);
-    record(admitted, request, reply.status);
+    for (const auto& header : admitted.headers) reply.headers.push_back(header);
+    const bool keep = head.keep_alive && !close_ && !shared_.connections.stopping();
+    const bool sent = co_await send(reply, head, keep, admitted.language);
+    record(admitted, head, reply.status);
     const bool goes_on = sent && keep;
     co_return goes_on;
   }
@@ -236,6 +337,7 @@ template <class Stream> class Exchange {
     const auto set = [&](std::string_view name, std::string_view value) {
       message.set(beast::string_view(name.data(), name.size()), beast::string_view(value.data(), value.size()));
     };
+    set("Date", date_now());
     set("Content-Type", reply.type);
     set("X-Content-Type-Options", "nosniff");
     set("Referrer-Policy", "same-origin");
@@ -246,28 +348,27 @@ template <class Stream> class Exchange {
     message.keep_alive(keep);
   }
 
-  Task<bool> send(Reply& reply, const http::request<http::string_body>& request, bool keep, Language language) {
+  Task<bool> send(Reply& reply, const Head& head, bool keep, Language language) {
     expire_after(options_.body_timeout);
     error_code error;
     const auto status = static_cast<http::status>(reply.status);
-    const unsigned version = request.version() == 10 ? 10 : 11;
-    if (request.method() == http::verb::head) {
-      http::response<http::empty_body> message{status, version};
+    if (head.method == http::verb::head) {
+      http::response<http::empty_body> message{status, head.version};
       fill(message, reply, keep, language);
       if (!reply.more) message.content_length(reply.body.size());
       http::response_serializer<http::empty_body> serializer{message};
       co_await http::async_write_header(stream_, serializer, into(error));
-      co_return !error && !(reply.more && version == 10);
+      co_return !error && !(reply.more && head.version == 10);
     }
     if (!reply.more) {
-      http::response<http::string_body> message{status, version, std::move(reply.body)};
+      http::response<http::string_body> message{status, head.version, std::move(reply.body)};
       bytes_out_ = message.body().size();
       fill(message, reply, keep, language);
       message.prepare_payload();
       co_await http::async_write(stream_, message, into(error));
       co_return !error;
     }
-    co_return co_await send_pieces(reply, version, keep, language);
+    co_return co_await send_pieces(reply, head.version, keep, language);
   }
 
   // HTTP/1.0 knows no chunks: there the body ends with the connection.
@@ -279,41 +380,65 @@ template <class Stream> class Exchange {
     http::response_serializer<http::empty_body> serializer{message};
     error_code error;
     co_await http::async_write_header(stream_, serializer, into(error));
-    std::string piece = std::move(reply.body);
+    std::optional<std::string> piece = std::move(reply.body);
     bool failed = false;
-    while (!error && !failed && !piece.empty()) {  // all of it within one body_timeout
-      bytes_out_ += piece.size();
-      if (chunked) {
-        co_await asio::async_write(stream_, http::make_chunk(asio::buffer(piece)), into(error));
-      } else {
-        co_await asio::async_write(stream_, asio::buffer(piece), into(error));
+    while (!error && !failed && piece) {
+      if (reply.patient) expire_after(options_.body_timeout);
+      if (!piece->empty()) co_await send_piece(*piece, chunked, error);
+      if (piece->empty() && reply.pause.count() > 0) {
+        const bool goes_on = co_await pause(reply.pause);
+        if (!goes_on) break;
       }
       if (!error) piece = co_await on_worker([&] { return next_piece(reply, failed); });
     }
-    // What failed half way must not look whole: the connection ends without the last chunk.
+    // What failed half way must not look whole: the connection ends without the last chunk, or as broken.
+    if (failed) break_off();
     if (!error && !failed && chunked) co_await asio::async_write(stream_, http::make_chunk_last(), into(error));
     co_return !error && !failed && chunked;
   }
 
-  static std::string next_piece(Reply& reply, bool& failed) {
+  Task<void> send_piece(const std::string& piece, bool chunked, error_code& error) {
+    bytes_out_ += piece.size();
+    if (chunked) {
+      co_await asio::async_write(stream_, http::make_chunk(asio::buffer(piece)), into(error));
+    } else {
+      co_await asio::async_write(stream_, asio::buffer(piece), into(error));
+    }
+  }
+
+  // Nothing is under way meanwhile, so that a stop need not wait. False: it is time to end.
+  Task<bool> pause(std::chrono::milliseconds time) {
+    if (!entry_.idle(true)) co_return false;
+    asio::steady_timer timer(co_await asio::this_coro::executor, time);
+    error_code ignored;
+    co_await timer.async_wait(into(ignored));
+    co_return entry_.idle(false);
+  }
+
+  // A reset instead of an orderly end.
+  void break_off() {
+    error_code ignored;
+    beast::get_lowest_layer(stream_).socket().set_option(asio::socket_base::linger(true, 0), ignored);
+    beast::get_lowest_layer(stream_).close();
+  }
+
+  static std::optional<std::string> next_piece(Reply& reply, bool& failed) {
     try {
       return reply.more();
     } catch (...) {
       failed = true;
-      return {};
+      return std::nullopt;
     }
   }
 
-  void record(const Admitted& admitted, const http::request<http::string_body>& request, unsigned status) {
+  void record(const Admitted& admitted, const Head& head, unsigned status) {
     const auto took = std::chrono::steady_clock::now() - begun_;
     const std::string_view method =
         admitted.operation ? name_of(admitted.operation->method) : std::string_view("other");
     shared_.metrics.count(method, admitted.route, status, took);
-    const auto target = request.target();
-    const std::string_view path(target.data(), std::min(target.find('?'), target.size()));
     shared_.log.write({.id = id_,
-                       .method = {request.method_string().data(), request.method_string().size()},
-                       .path = path,
+                       .method = head.name,
+                       .path = std::string_view(head.target).substr(0, head.target.find('?')),
                        .tenant = admitted.space.tenant,
                        .space = admitted.space.name,
                        .token = admitted.rights.name,

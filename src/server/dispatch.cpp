@@ -2,12 +2,15 @@
 // whatever it throws becomes a reply.
 #include "src/server/dispatch.h"
 
+#include "src/server/metrics.h"
+#include "src/server/sessions.h"
 #include "src/utf8.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 namespace fractal::server {
 namespace {
@@ -35,9 +38,14 @@ std::optional<std::string_view> bearer_token(const std::optional<std::string_vie
   return begin == std::string_view::npos ? std::string_view() : token.substr(begin);
 }
 
+std::optional<Rights> rights_of(const Service& service, std::string_view token) {
+  if (auto rights = service.tokens.find(token)) return rights;
+  return service.sessions.find(token).value();
+}
+
 // nullopt: nobody, and nobody is asked for.
 std::optional<Rights> rights_of(const Service& service, const Operation& operation, const Request& request) {
-  if (service.tokens.open()) return Rights{.name = "open"};
+  if (service.tokens.open()) return Rights{.name = "open", .identity = "open"};
   const bool strict = operation.guard == Guard::bearer;
   const bool optional = operation.guard == Guard::private_ && !service.options.private_stats;
   const auto token = bearer_token(request.authorization, !strict);
@@ -45,9 +53,47 @@ std::optional<Rights> rights_of(const Service& service, const Operation& operati
     if (optional && !request.authorization) return std::nullopt;
     throw Refused{401, strict ? Say::missing_authorization : Say::unauthorized};
   }
-  auto rights = service.tokens.find(*token);
+  auto rights = rights_of(service, *token);
   if (!rights) throw Refused{401, strict ? Say::invalid_token : Say::unauthorized};
   return rights;
+}
+
+// Behind a browser's back a page of another site may ask what is open to everybody on this machine, under a name of its
+// own that leads here: such a page's host, or the one that the browser names, is not this machine.
+bool is_this_machine(std::string_view host) {
+  if (const auto scheme = host.find("://"); scheme != host.npos) host.remove_prefix(scheme + 3);
+  if (host.starts_with('[')) return host.starts_with("[::1]");
+  host = host.substr(0, host.find(':'));
+  const bool four = host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
+  return host.empty() || host == "localhost" || four;
+}
+
+void check_origin(const Service& service, const Request& request) {
+  if (!service.tokens.open()) return;
+  if (!is_this_machine(request.host.value_or("")) || !is_this_machine(request.origin.value_or(""))) {
+    throw Refused{403, Say::permission_denied};
+  }
+}
+
+std::string whole(double value) { return fmt::to_string(static_cast<std::uint64_t>(std::floor(value))); }
+
+// One bucket for each token and tenant. A cache that does not answer refuses nobody.
+void check_rate(const Service& service, Admitted& admitted) {
+  const Cache::Bucket bucket{service.options.rate_limit,
+                             std::max({1.0, service.options.rate_limit, service.options.rate_burst})};
+  if (bucket.per_second <= 0) return;
+  const auto taken =
+      service.cache.take(fmt::format("rate/{}/{}", admitted.rights.identity, admitted.space.tenant), bucket);
+  if (!taken) return;
+  const double until_full = (bucket.burst - taken->left) / bucket.per_second;
+  const auto seconds = [](double time) { return fmt::to_string(static_cast<std::uint64_t>(std::ceil(time))); };
+  admitted.headers.emplace_back("X-RateLimit-Limit", whole(bucket.burst));
+  admitted.headers.emplace_back("X-RateLimit-Remaining", whole(taken->left));
+  admitted.headers.emplace_back("X-RateLimit-Reset", seconds(until_full));
+  if (taken->granted) return;
+  service.metrics.refused_by_rate();
+  admitted.headers.emplace_back("Retry-After", seconds(std::chrono::duration<double>(taken->wait).count()));
+  throw Refused{429, Say::rate_limited};
 }
 
 // A header, or the only name that the token is for, or "default".
@@ -69,9 +115,11 @@ std::optional<Flaw> flaw_of_name(std::string_view name, std::string_view header)
 
 void check_rights(const Service& service, const Request& request, Admitted& admitted) {
   const Operation& operation = *admitted.operation;
+  check_origin(service, request);
   if (operation.guard == Guard::open) return;
   const auto rights = rights_of(service, operation, request);
   if (!rights) return;  // the default tenant and namespace
+  admitted.token = bearer_token(request.authorization, true).value_or("");
   admitted.rights = *rights;
   admitted.space = {chosen(request.tenant, rights->tenants), chosen(request.space, rights->namespaces)};
   std::vector<Flaw> flaws;
@@ -81,6 +129,23 @@ void check_rights(const Service& service, const Request& request, Admitted& admi
   if (!rights->may(operation.permission) || !rights->may_see(admitted.space.tenant, admitted.space.name)) {
     throw Refused{403, Say::permission_denied};
   }
+  check_rate(service, admitted);
+}
+
+bool still_permitted(const Service& service, const Admitted& admitted) {
+  if (service.tokens.open()) return true;
+  const auto rights = rights_of(service, admitted.token);
+  return rights && rights->may(admitted.operation->permission) &&
+         rights->may_see(admitted.space.tenant, admitted.space.name);
+}
+
+// The target of a request to a proxy, "http://host/path", without what leads to here.
+std::string_view path_of(std::string_view target) {
+  if (target.starts_with('/')) return target;
+  const auto scheme = target.find("://");
+  if (scheme == target.npos) return target;
+  const auto slash = target.find('/', scheme + 3);
+  return slash == target.npos ? "/" : target.substr(slash);
 }
 
 // What a piece of our own code, or of the library, throws.
@@ -102,8 +167,9 @@ template <class Run> Reply replied(Language language, const Run& run) {
 Admitted admit(const Service& service, const Request& request) {
   Admitted admitted;
   admitted.language = language_of(request.accept_language.value_or(""));
-  const auto question = std::min(request.target.find('?'), request.target.size());
-  Match found = match(request.method, request.target.substr(0, question));
+  const std::string_view target = path_of(request.target);
+  const auto question = std::min(target.find('?'), target.size());
+  Match found = match(request.method, target.substr(0, question));
   if (found.operation == nullptr) {
     if (found.allowed.empty()) {
       admitted.refused = refusal(404, Say::not_found, admitted.language);
@@ -115,8 +181,10 @@ Admitted admit(const Service& service, const Request& request) {
   }
   admitted.operation = found.operation;
   admitted.route = found.operation->path;
-  admitted.coordinate = std::move(found.coordinate);
-  admitted.parameters = parameters_of(request.target.substr(std::min(question + 1, request.target.size())));
+  admitted.segment = std::move(found.segment);
+  admitted.question = target.substr(std::min(question + 1, target.size()));
+  admitted.parameters = parameters_of(admitted.question);
+  admitted.last_event = request.last_event.value_or("");
   const Reply refused = replied(admitted.language, [&]() -> Reply {
     check_rights(service, request, admitted);
     return {};
@@ -128,7 +196,7 @@ Admitted admit(const Service& service, const Request& request) {
   return admitted;
 }
 
-Reply answer(const Service& service, const Admitted& admitted, std::string_view body) {
+Reply answer(const Service& service, const Admitted& admitted, std::string_view body, Spool* upload) {
   return replied(admitted.language, [&]() -> Reply {
     const Operation& operation = *admitted.operation;
     if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);  // a byte order mark
@@ -136,10 +204,14 @@ Reply answer(const Service& service, const Admitted& admitted, std::string_view 
               .memory = service.memory.in(admitted.space),
               .rights = admitted.rights,
               .language = admitted.language,
-              .coordinate = admitted.coordinate,
-              .body_text = body};
+              .segment = admitted.segment,
+              .body_text = body,
+              .question = admitted.question,
+              .last_event = admitted.last_event,
+              .upload = upload,
+              .still_permitted = [&] { return still_permitted(service, admitted); }};
     call.control.cancel = &service.giving_up;
-    call.control.deadline = std::chrono::steady_clock::now() + service.options.call_timeout;
+    if (!operation.slow) call.control.deadline = std::chrono::steady_clock::now() + service.options.call_timeout;
     std::vector<Flaw> flaws;
     if (operation.query != nullptr) call.query = read_query(*operation.query, admitted.parameters, flaws);
     if (operation.body != nullptr && !read_body(*operation.body, body, call.body, flaws)) {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace fractal::server {
 
@@ -14,6 +16,7 @@ namespace fractal::server {
 struct Request {
   std::string_view method, target;
   std::optional<std::string_view> authorization{}, accept_language{}, tenant{}, space{};
+  std::optional<std::string_view> host{}, origin{}, last_event{};
 };
 
 // A request whose headers were understood: what is left is its body.
@@ -22,16 +25,20 @@ struct Admitted {
   Reply refused{};
   std::string_view route{};  // the operation's path, or "" if there is none
   Parameters parameters{};
-  std::string coordinate{};
+  std::string segment{};
+  std::string question{};  // of the target
+  std::string last_event{};
   Space space{};
   Rights rights{};
+  std::string token{};
+  std::vector<std::pair<std::string, std::string>> headers{};  // of the reply, whatever it is
   Language language = Language::english;
 };
 
 // Never waits: the token, the tenant and the route decide.
 Admitted admit(const Service& service, const Request& request);
-// May take long. `body` must live until the reply's last piece.
-Reply answer(const Service& service, const Admitted& admitted, std::string_view body);
+// May take long. `admitted`, `body` and `upload` must live until the reply's last piece.
+Reply answer(const Service& service, const Admitted& admitted, std::string_view body, Spool* upload);
 
 }  // namespace fractal::server
 

@@ -1,6 +1,7 @@
 // Invariant: what a request says of a link is what is stored; its metadata decides nothing.
 #include "src/server/operations.h"
 
+#include "src/server/metrics.h"
 #include "src/server/records.h"
 
 #include <algorithm>
@@ -29,6 +30,7 @@ Reply store_link(Call& call) {
   GraphLink link = link_of(call.body, body_place);
   const std::string type = link.type;
   (void)accepted(call.memory.link(std::move(link)), body_place);
+  call.service.metrics.wrote("link");
   return {.body = Object()
                       .text("from_coord", *call.body.text("from_coord"))
                       .text("to_coord", *call.body.text("to_coord"))
@@ -42,6 +44,7 @@ Reply delete_link(Call& call) {
   const bool deleted = accepted(call.memory.unlink(coordinate_at(call.query, "from_coord", {"query"}),
                                                    coordinate_at(call.query, "to_coord", {"query"}), type),
                                 {"query"});
+  if (deleted) call.service.metrics.wrote("unlink");
   return {.body = Object()
                       .text("from_coord", *call.query.text("from_coord"))
                       .text("to_coord", *call.query.text("to_coord"))

@@ -3,6 +3,7 @@
 
 #include "src/json_scan.h"
 #include "src/server/lookups.h"
+#include "src/server/metrics.h"
 #include "src/server/records.h"
 #include "src/server/schemas.h"
 
@@ -82,10 +83,9 @@ class Pages {
   Pages(FractalMemory memory, ListOptions options, std::size_t limit, std::chrono::milliseconds patience)
       : memory_(std::move(memory)), options_(std::move(options)), left_(limit), patience_(patience) {}
 
-  bool done() const noexcept { return done_; }
-  std::string next() {
-    if (done_) return {};
-    options_.limit = std::min(left_, piece);
+  std::optional<std::string> next() {
+    if (done_) return std::nullopt;
+    options_.limit = std::min(left_, piece_.size());
     options_.control.deadline = std::chrono::steady_clock::now() + patience_;
     const Page page = accepted(memory_.list(options_), {"query"});
     std::string text = begun_ ? "" : "{\"memories\": [";
@@ -99,11 +99,12 @@ class Pages {
     options_.after = page.next;
     done_ = left_ == 0 || page.next.empty();
     if (done_) text += "], \"next\": " + (page.next.empty() ? "null" : quoted(page.next)) + "}";
-    return text.empty() ? " " : text;  // an empty piece would be the last
+    piece_.held(page.memories.size(), text.size());
+    return text;
   }
 
  private:
-  static constexpr std::size_t piece = 100;  // memories that are held at once
+  PieceSize piece_;
   FractalMemory memory_;
   ListOptions options_;
   std::size_t left_;
@@ -138,24 +139,27 @@ Reply store_memory(Call& call) {
   Memory memory = memory_of(call.body, body_place);
   const MemoryType type = memory.type;
   const Written written = accepted(call.memory.store(std::move(memory), version_at(call.body)), body_place);
+  call.service.metrics.wrote("store");
   return {.body = stored(*call.body.text("coord"), type, written)};
 }
 
 Reply get_memory(Call& call) {
-  const Memory memory = call.memory.retrieve(coordinate_of(call.coordinate, {"path", "coord"})).value();
+  const Memory memory = call.memory.retrieve(coordinate_of(call.segment, {"path", "coord"})).value();
   return {.body = Object().raw("memory", record_of(memory)).str()};
 }
 
 Reply patch_memory(Call& call) {
-  const Coordinate coordinate = coordinate_of(call.coordinate, {"path", "coord"});
+  const Coordinate coordinate = coordinate_of(call.segment, {"path", "coord"});
   const Patch patch = patch_of(call.body, call.body_text, body_place);
   const Written written = accepted(call.memory.update(coordinate, patch, version_at(call.body)), body_place);
-  return {.body = Object().text("coord", call.coordinate).count("version", written.version).str()};
+  call.service.metrics.wrote("patch");
+  return {.body = Object().text("coord", call.segment).count("version", written.version).str()};
 }
 
 Reply delete_memory(Call& call) {
-  const bool deleted = call.memory.remove(coordinate_of(call.coordinate, {"path", "coord"})).value();
-  return {.body = Object().text("coord", call.coordinate).flag("deleted", deleted).str()};
+  const bool deleted = call.memory.remove(coordinate_of(call.segment, {"path", "coord"})).value();
+  if (deleted) call.service.metrics.wrote("delete");
+  return {.body = Object().text("coord", call.segment).flag("deleted", deleted).str()};
 }
 
 Reply batch_memories(Call& call) {
@@ -174,6 +178,7 @@ Reply batch_memories(Call& call) {
   }
   if (!flaws.empty()) throw Invalid{std::move(flaws)};
   const Applied applied = accepted(call.memory.apply(batch), below(body_place, "entries"));
+  call.service.metrics.wrote("batch", batch.size());
   std::vector<std::string> written;
   for (const Written& one : applied.written) {
     written.push_back(
@@ -194,11 +199,8 @@ Reply list_memories(Call& call) {
   options.filter = filter_of(call.query, "query");
   if (const auto within = call.query.text("within")) options.within = coordinate_of(*within, {"query", "within"});
 
-  // The first piece decides the status; the others follow while the client takes them.
   const auto pages = std::make_shared<Pages>(call.memory, std::move(options), left, call.service.options.call_timeout);
-  Reply reply{.body = pages->next()};
-  if (!pages->done()) reply.more = [pages] { return pages->next(); };
-  return reply;
+  return in_pieces([pages] { return pages->next(); });
 }
 
 Reply erase_space(Call& call) {

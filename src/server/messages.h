@@ -34,6 +34,8 @@ enum class Say {
   unavailable,
   internal,
   unhealthy,
+  rate_limited,
+  changes_forgotten,  // {0}: a sequence number
   // Items of a 422.
   field_required,
   valid_string,

@@ -93,11 +93,15 @@ std::string parameter(std::string_view where, const Field& field) {
   return object.raw("schema", value_schema(field)).str();
 }
 
+bool has_coordinate(const Operation& operation) { return operation.path.ends_with("{coord}"); }
+
 std::string parameters_of(const Operation& operation) {
   std::vector<std::string> parameters;
-  if (operation.path.find("{coord}") != std::string_view::npos) {
+  if (has_coordinate(operation)) {
     parameters.push_back(parameter(
         "path", {.name = "coord", .type = FieldType::text, .about = "Numbers separated by commas", .required = true}));
+  } else if (operation.path.ends_with("{id}")) {
+    parameters.push_back(parameter("path", {.name = "id", .type = FieldType::text, .required = true}));
   }
   if (operation.query != nullptr) {
     for (const Field& field : operation.query->fields) parameters.push_back(parameter("query", field));
@@ -105,6 +109,9 @@ std::string parameters_of(const Operation& operation) {
   if (operation.guard != Guard::open) {
     parameters.emplace_back(R"({"$ref": "#/components/parameters/tenant"})");
     parameters.emplace_back(R"({"$ref": "#/components/parameters/namespace"})");
+  }
+  if (operation.types.front() == "text/event-stream") {
+    parameters.emplace_back(R"({"$ref": "#/components/parameters/last_event"})");
   }
   return array_of(parameters);
 }
@@ -117,37 +124,62 @@ std::string_view meaning_of(unsigned status) {
       {403, "The token does not permit this, or not for this tenant or namespace"},
       {404, "There is none"},
       {409, "Another version than the one expected"},
+      {410, "What changed since then is forgotten"},
       {413, "The body is too large"},
       {422, "A value is missing or wrong"},
+      {429, "Too many requests for this token and tenant"},
       {500, "The fault is here"},
       {503, "Busy, or not healthy"}};
   return meanings.at(status);
 }
 
-std::string response(unsigned status, const Schema* schema, std::string_view type) {
+// Only there if the server has a rate limit.
+std::string rate_headers(unsigned status) {
+  const auto header = [](std::string_view about) {
+    return Object().text("description", about).raw("schema", R"({"type": "integer", "minimum": 0})").str();
+  };
+  Object headers;
+  headers.raw("X-RateLimit-Limit", header("Requests at once at most"))
+      .raw("X-RateLimit-Remaining", header("Of them left now"))
+      .raw("X-RateLimit-Reset", header("Seconds until all of them are there again"));
+  if (status == 429) headers.raw("Retry-After", header("Seconds until there is one"));
+  return headers.str();
+}
+
+std::string response(unsigned status, const Schema* schema, const std::vector<std::string_view>& types, bool limited) {
+  Object content;
+  for (const std::string_view type : types) {
+    content.raw(type, fmt::format(R"({{"schema": {}}})", schema ? schema_link(*schema) : "{}"));
+  }
   Object object;
-  object.text("description", meaning_of(status));
-  const std::string content = schema ? schema_link(*schema) : "{}";
-  object.raw("content", fmt::format(R"({{"{}": {{"schema": {}}}}})", type, content));
+  object.text("description", meaning_of(status)).raw("content", content.str());
+  if (limited) object.raw("headers", rate_headers(status));
   return object.str();
 }
 
 std::set<unsigned> refusals_of(const Operation& operation) {
   std::set<unsigned> statuses(operation.refusals.begin(), operation.refusals.end());
-  if (operation.guard != Guard::open) statuses.insert({401, 403, 422, 503, 500});
+  if (operation.guard != Guard::open) statuses.insert({401, 403, 422, 429, 503, 500});
   if (operation.body != nullptr) statuses.insert({400, 413});
-  if (operation.query != nullptr || operation.path.find("{coord}") != std::string_view::npos) statuses.insert(400);
+  if (operation.query != nullptr || has_coordinate(operation)) statuses.insert(400);
   return statuses;
 }
 
 std::string responses_of(const Operation& operation) {
+  const bool limited = operation.guard != Guard::open;
   Object responses;
-  responses.raw("200", response(200, operation.reply, "application/json"));
+  responses.raw("200", response(200, operation.reply, operation.types, limited));
   for (const unsigned status : refusals_of(operation)) {
     const Schema& schema = status == 422 ? schemas::validation_response : schemas::error_response;
-    responses.raw(fmt::to_string(status), response(status, &schema, "application/json"));
+    responses.raw(fmt::to_string(status), response(status, &schema, {"application/json"}, limited));
   }
   return responses.str();
+}
+
+std::string body_of(const Operation& operation) {
+  const std::string schema = operation.body ? schema_link(*operation.body) : R"({"type": "string"})";
+  return fmt::format(R"({{"required": true, "content": {{"{}": {{"schema": {}}}}}}})",
+                     operation.uploads ? "application/x-ndjson" : "application/json", schema);
 }
 
 std::string operation_text(const Operation& operation) {
@@ -156,11 +188,7 @@ std::string operation_text(const Operation& operation) {
       .text("summary", operation.summary)
       .raw("tags", array_of({json::quote(operation.tag)}))
       .raw("parameters", parameters_of(operation));
-  if (operation.body != nullptr) {
-    object.raw("requestBody",
-               fmt::format(R"({{"required": true, "content": {{"application/json": {{"schema": {}}}}}}})",
-                           schema_link(*operation.body)));
-  }
+  if (operation.body != nullptr || operation.uploads) object.raw("requestBody", body_of(operation));
   object.raw("responses", responses_of(operation));
   if (operation.guard == Guard::token || operation.guard == Guard::bearer) {
     object.raw("security", R"([{"StandaloneAuth": []}])");
@@ -191,19 +219,23 @@ std::string make_openapi() {
   Object path_objects, schema_objects;
   for (const auto& [path, object] : paths) path_objects.raw(path, object.str());
   for (const auto& [name, schema] : all) schema_objects.raw(name, object_schema(*schema));
-  const auto header = [](std::string_view name, std::string_view about) {
+  const auto header = [](std::string_view name, std::string_view about, std::string_view schema) {
     return Object()
         .text("name", name)
         .text("in", "header")
         .flag("required", false)
         .text("description", about)
-        .raw("schema", R"({"type": "string", "maxLength": 255})")
+        .raw("schema", schema)
         .str();
   };
-  const std::string parameters = Object()
-                                     .raw("tenant", header("X-Soma-Tenant", "Whose memories; else the token's"))
-                                     .raw("namespace", header("X-Soma-Namespace", "Which of them; else \"default\""))
-                                     .str();
+  constexpr std::string_view of_name = R"({"type": "string", "maxLength": 255})";
+  const std::string parameters =
+      Object()
+          .raw("tenant", header("X-Soma-Tenant", "Whose memories; else the token's", of_name))
+          .raw("namespace", header("X-Soma-Namespace", "Which of them; else \"default\"", of_name))
+          .raw("last_event",
+               header("Last-Event-ID", "The id of the last event seen", R"({"type": "integer", "minimum": 0})"))
+          .str();
   const std::string security =
       R"({"StandaloneAuth": {"type": "http", "scheme": "bearer", "description": "A token of the server"}})";
   return Object()

@@ -40,6 +40,26 @@ const std::vector<Operation>& table() {
        .reply = &schemas::batch_response,
        .refusals = {404, 409}},
       {.method = get,
+       .path = "/memories/export",
+       .id = "export_memories",
+       .summary = "Memories and links as lines of JSON, of one moment",
+       .run = export_memories,
+       .query = &schemas::export_query,
+       .types = {"application/x-ndjson"},
+       .refusals = {503},
+       .slow = true},
+      {.method = post,
+       .path = "/memories/import",
+       .id = "import_memories",
+       .summary = "Such lines, in transactions of 1,000",
+       .run = import_memories,
+       .permission = Permission::write,
+       .query = &schemas::import_query,
+       .reply = &schemas::import_response,
+       .refusals = {409, 413},
+       .slow = true,
+       .uploads = true},
+      {.method = get,
        .path = "/memories/search",
        .id = "search_memories_by_query",
        .summary = "Search by words and meaning",
@@ -112,6 +132,41 @@ const std::vector<Operation>& table() {
        .query = &schemas::path_query,
        .reply = &schemas::path_response,
        .tag = "graph"},
+      {.method = get,
+       .path = "/graph/export",
+       .id = "export_graph",
+       .summary = "Coordinates and links for other tools",
+       .run = export_graph,
+       .query = &schemas::graph_export_query,
+       .types = {"application/json", "application/graphml+xml", "text/vnd.graphviz"},
+       .tag = "graph",
+       .slow = true},
+      {.method = get,
+       .path = "/changes",
+       .id = "get_changes",
+       .summary = "What changes, as server-sent events",
+       .run = get_changes,
+       .query = &schemas::changes_query,
+       .types = {"text/event-stream"},
+       .refusals = {410},
+       .tag = "changes"},
+      {.method = post,
+       .path = "/sessions",
+       .id = "open_session",
+       .summary = "A short-lived token with the same rights or fewer",
+       .run = open_session,
+       .permission = Permission::none,
+       .body = &schemas::session_request,
+       .reply = &schemas::session_response,
+       .tag = "sessions"},
+      {.method = remove,
+       .path = "/sessions/{id}",
+       .id = "close_session",
+       .summary = "A session's token counts no more",
+       .run = close_session,
+       .permission = Permission::none,
+       .reply = &schemas::session_closed,
+       .tag = "sessions"},
       {.method = remove,
        .path = "/spaces",
        .id = "erase_space",
@@ -225,12 +280,10 @@ const std::vector<Operation>& table() {
   return operations;
 }
 
-constexpr std::string_view variable = "{coord}";
-
 // The segment that stands for the variable, still encoded; false: another path.
 bool fits(std::string_view pattern, std::string_view path, std::string_view& segment) {
-  if (!pattern.ends_with(variable)) return pattern == path;
-  const std::string_view prefix = pattern.substr(0, pattern.size() - variable.size());
+  if (!pattern.ends_with('}')) return pattern == path;
+  const std::string_view prefix = pattern.substr(0, pattern.find('{'));
   if (!path.starts_with(prefix) || path.size() == prefix.size()) return false;
   segment = path.substr(prefix.size());
   return segment.find('/') == std::string_view::npos;
@@ -270,7 +323,7 @@ Match match(std::string_view method, std::string_view path) {
     const bool head = method == "HEAD" && operation.method == get;
     if (method != name_of(operation.method) && !head) continue;
     found.operation = &operation;
-    found.coordinate = percent_decoded(segment, false);
+    found.segment = percent_decoded(segment, false);
   }
   return found;
 }

@@ -26,7 +26,7 @@ enum class Guard {
 
 struct Operation {
   Method method;
-  std::string_view path;  // "{coord}" stands for one segment
+  std::string_view path;  // "{coord}" or "{id}" at its end stands for one segment
   std::string_view id;    // operationId
   std::string_view summary;
   Reply (*run)(Call& call);
@@ -34,11 +34,14 @@ struct Operation {
   Permission permission = Permission::read;
   const Schema* query = nullptr;
   const Schema* body = nullptr;
-  const Schema* reply = nullptr;     // null: not JSON
-  std::vector<unsigned> refusals{};  // besides those that guard, query and body bring along
+  const Schema* reply = nullptr;                            // null: not JSON
+  std::vector<std::string_view> types{"application/json"};  // of the reply
+  std::vector<unsigned> refusals{};                         // besides those that guard, query and body bring along
   std::string_view tag = "memories";
   bool described = true;  // in /openapi.json
   bool quick = false;     // never waits: runs on an I/O thread
+  bool slow = false;      // takes as long as there are memories: never on all work threads at once
+  bool uploads = false;   // takes lines of any number as its body: Call::upload
 };
 
 std::span<const Operation> operations();
@@ -46,7 +49,7 @@ std::span<const Operation> operations();
 struct Match {
   const Operation* operation = nullptr;
   std::vector<Method> allowed{};
-  std::string coordinate{};
+  std::string segment{};
 };
 // `path`: percent-encoded, without the query.
 Match match(std::string_view method, std::string_view path);
@@ -62,6 +65,9 @@ Reply delete_memory(Call& call);
 Reply list_memories(Call& call);
 Reply batch_memories(Call& call);
 Reply erase_space(Call& call);
+Reply export_memories(Call& call);
+Reply import_memories(Call& call);
+Reply get_changes(Call& call);
 // ---- Search ----
 Reply search_by_query(Call& call);
 Reply search_by_body(Call& call);
@@ -70,6 +76,10 @@ Reply store_link(Call& call);
 Reply delete_link(Call& call);
 Reply get_neighbors(Call& call);
 Reply get_path(Call& call);
+Reply export_graph(Call& call);
+// ---- Sessions ----
+Reply open_session(Call& call);
+Reply close_session(Call& call);
 // ---- State ----
 Reply get_root(Call& call);
 Reply get_ping(Call& call);

@@ -6,7 +6,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fractal::server {
+namespace {
+
+constexpr std::size_t least_piece = 64u << 10;
+
+}  // namespace
 
 std::string quoted(std::string_view text) {
   if (valid_utf8(text)) return json::quote(text);
@@ -30,6 +37,23 @@ Reply refusal(unsigned status, Say what, Language language, std::string_view val
   if (status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;
+}
+
+Reply in_pieces(const std::function<std::optional<std::string>()>& next) {
+  Reply reply;
+  while (reply.body.size() < least_piece) {  // a short answer has its length in its headers
+    auto piece = next();
+    if (!piece) return reply;
+    reply.body += *piece;
+  }
+  reply.more = next;
+  return reply;
+}
+
+void PieceSize::held(std::size_t records, std::size_t bytes) {
+  constexpr std::size_t wanted = 1u << 20;
+  const std::size_t of_one = std::max<std::size_t>(1, bytes / std::max<std::size_t>(1, records));
+  size_ = std::clamp<std::size_t>(wanted / of_one, 1, std::min<std::size_t>(1'000, 8 * size_));
 }
 
 Reply flawed(const std::vector<Flaw>& flaws, Language language) {

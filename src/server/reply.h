@@ -5,7 +5,9 @@
 #include "src/server/fields.h"
 #include "src/server/messages.h"
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,8 +22,23 @@ struct Reply {
   std::string body{};
   std::string_view type = json_type;
   std::vector<std::pair<std::string, std::string>> headers{};
-  // More of the body, piece by piece, until it gives an empty one; runs on a work thread. Null: body is all of it.
-  std::function<std::string()> more{};
+  // More of the body, piece by piece, until it gives none; runs on a work thread. Null: body is all of it.
+  std::function<std::optional<std::string>()> more{};
+  bool patient = false;  // nothing is held for the client: it has a body_timeout for each piece, not for all of them
+  std::chrono::milliseconds pause{0};  // after a piece that is empty, before the next one is asked for
+};
+
+// The first piece decides the status; the others follow while the client takes them.
+Reply in_pieces(const std::function<std::optional<std::string>()>& next);
+
+// How many records to take for the next piece of an answer, so that pieces have about a megabyte, whatever the records.
+class PieceSize {
+ public:
+  std::size_t size() const noexcept { return size_; }
+  void held(std::size_t records, std::size_t bytes);
+
+ private:
+  std::size_t size_ = 16;
 };
 
 // {"detail": ...}

@@ -205,6 +205,59 @@ const Schema path_query{
      {.name = "direction", .type = text, .otherwise = "\"outgoing\"", .choices = directions},
      {.name = "weighted", .type = flag, .about = "Least sum of 1 / strength", .otherwise = "false"}}};
 
+const Schema export_query{
+    "MemoryExportQuery",
+    {{.name = "within", .type = text, .about = "Only this coordinate and what begins with it"},
+     {.name = "memory_type", .type = text, .choices = types},
+     filters,
+     {.name = "filter", .type = object, .about = "Filter algebra"},
+     {.name = "embeddings", .type = flag, .about = "With the vectors", .otherwise = "true"},
+     {.name = "links", .type = flag, .about = "With the links, after the memories", .otherwise = "true"}}};
+
+const Schema import_query{"MemoryImportQuery",
+                          {{.name = "from_line",
+                            .type = integer,
+                            .about = "Lines before it are skipped, but for the header",
+                            .otherwise = "1",
+                            .least = 1}}};
+
+const Schema graph_export_query{
+    "GraphExportQuery",
+    {{.name = "format", .type = text, .otherwise = "\"json\"", .choices = {"json", "graphml", "dot"}},
+     {.name = "within", .type = text, .about = "Only this coordinate and what begins with it"},
+     {.name = "memory_type", .type = text, .choices = types},
+     filters,
+     {.name = "filter", .type = object, .about = "Filter algebra"}}};
+
+const Schema changes_query{
+    "ChangesQuery",
+    {{.name = "after",
+      .type = integer,
+      .about =
+          "The sequence number of the last change that is known; missing: from now on. Last-Event-ID goes before it",
+      .least = 0},
+     {.name = "follow",
+      .type = flag,
+      .about = "Wait for more; else the answer ends with what there is",
+      .otherwise = "true"}}};
+
+const Schema session_request{
+    "SessionRequest",
+    {{.name = "tenants", .type = list, .about = "Of the token's", .nullable = true, .longest = 1'000, .element = text},
+     {.name = "namespaces",
+      .type = list,
+      .about = "Of the token's",
+      .nullable = true,
+      .longest = 1'000,
+      .element = text},
+     {.name = "permissions",
+      .type = list,
+      .about = "Of the token's: read, write, delete, admin",
+      .nullable = true,
+      .longest = 4,
+      .element = text},
+     {.name = "expires_in", .type = integer, .about = "Seconds", .otherwise = "3600", .least = 1, .most = 86'400}}};
+
 const Schema erase_query{
     "SpaceEraseQuery",
     {{.name = "purge", .type = flag, .about = "Also rewrite the file: no byte stays in it", .otherwise = "false"}}};
@@ -378,6 +431,24 @@ const Schema root_response{"RootResponse",
 const Schema erase_response{"SpaceEraseResponse",
                             {{.name = "erased", .type = integer, .about = "Memories", .required = true},
                              {.name = "bytes_rewritten", .type = integer, .about = "By the purge", .required = true}}};
+
+const Schema import_response{"MemoryImportResponse",
+                             {{.name = "lines", .type = integer, .required = true},
+                              {.name = "memories", .type = integer, .required = true},
+                              {.name = "links", .type = integer, .required = true}}};
+
+const Schema session_response{
+    "SessionResponse",
+    {{.name = "token", .type = text, .about = "Shown this once", .required = true},
+     {.name = "id", .type = text, .about = "To revoke it by", .required = true},
+     {.name = "expires_at", .type = text, .required = true},
+     {.name = "tenants", .type = list, .about = "\"*\": all", .required = true, .element = text},
+     {.name = "namespaces", .type = list, .about = "\"*\": all", .required = true, .element = text},
+     {.name = "permissions", .type = list, .required = true, .element = text}}};
+
+const Schema session_closed{"SessionClosedResponse",
+                            {{.name = "id", .type = text, .required = true},
+                             {.name = "revoked", .type = flag, .about = "It was there", .required = true}}};
 
 const Schema error_response{"ErrorResponse", {{.name = "detail", .type = text, .required = true}}};
 

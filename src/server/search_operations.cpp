@@ -1,18 +1,26 @@
 // Invariant: hits come in the order and with the scores of the library; large answers are read and sent in pieces, of
-// one moment.
+// one moment; an answer that was kept is the one that would be found now.
 #include "src/server/operations.h"
 
 #include "src/json_scan.h"
+#include "src/server/metrics.h"
 #include "src/server/records.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <utility>
 
 namespace fractal::server {
 namespace {
 
-// Payloads of so many hits are held at once.
-constexpr std::size_t piece = 64;
+// Answers with more hits are read in pieces.
+constexpr std::size_t most_at_once = 64;
+// Of a question, and of an answer, that is kept for the next one who asks the same.
+constexpr std::size_t most_kept = 64u << 10;
+constexpr std::chrono::minutes life{10};
 
 std::vector<Coordinate> context_of(const Fields& fields) {
   std::vector<Coordinate> seeds;
@@ -72,9 +80,7 @@ std::string hits_text(const Reads& moment, SearchResult& found, std::size_t begi
   return text;
 }
 
-Reply answer(Call& call, const Fields& fields, const std::string& where) {
-  const std::vector<float> vector = fields.vector("vector").value_or(std::vector<float>());
-  const std::string text = fields.text("query").value_or("");
+SearchOptions options_of(const Call& call, const Fields& fields, const std::string& where) {
   SearchOptions options{.top_k = static_cast<std::size_t>(fields.integer("top_k").value_or(5)),
                         .offset = static_cast<std::size_t>(fields.integer("offset").value_or(0))};
   options.filter = filter_of(fields, where);
@@ -84,36 +90,76 @@ Reply answer(Call& call, const Fields& fields, const std::string& where) {
   options.explain = fields.flag("explain").value_or(false);
   options.control = call.control;
   if (const auto within = fields.text("within")) options.within = coordinate_of(*within, {where, "within"});
+  return options;
+}
 
-  const bool large = options.top_k > piece;
-  options.payloads = !large;
-  auto moment = large ? std::optional(call.memory.snapshot().value()) : std::nullopt;
+Reply of_hits(const SearchResult& found) {
+  std::vector<std::string> hits;
+  for (const Hit& hit : found.hits) hits.push_back(hit_of(hit));
+  return {.body = "{\"memories\": " + array_of(hits) + ", " + end_of(found)};
+}
+
+// Payloads are read while the client takes those before them.
+Reply of_many_hits(Snapshot moment, SearchResult result) {
+  const auto next = [moment = std::move(moment), found = std::make_shared<SearchResult>(std::move(result)),
+                     piece = PieceSize(), begin = std::size_t{0},
+                     done = false]() mutable -> std::optional<std::string> {
+    if (done) return std::nullopt;
+    const std::size_t size = found->hits.size(), end = std::min(begin + piece.size(), size);
+    std::string text = begin == 0 ? "{\"memories\": [" : "";
+    text += hits_text(moment, *found, begin, end);
+    piece.held(end - begin, text.size());
+    begin = end;
+    done = end == size;
+    if (done) text += "], " + end_of(*found);
+    return text;
+  };
+  return in_pieces(next);
+}
+
+Reply answer(Call& call, const Fields& fields, const std::string& where) {
+  const std::vector<float> vector = fields.vector("vector").value_or(std::vector<float>());
+  const std::string text = fields.text("query").value_or("");
+  SearchOptions options = options_of(call, fields, where);
+  const bool many = options.top_k > most_at_once;
+  options.payloads = !many;
+  auto moment = many ? std::optional(call.memory.snapshot().value()) : std::nullopt;
   const Query query{.text = text, .vector = vector};
   std::vector<std::string> place{where};
   if (where == "body") place.emplace_back("req");
-  auto found = std::make_shared<SearchResult>(
-      accepted(moment ? moment->search(query, options) : call.memory.search(query, options), place));
-  if (!large) {
-    std::vector<std::string> hits;
-    for (const Hit& hit : found->hits) hits.push_back(hit_of(hit));
-    return {.body = "{\"memories\": " + array_of(hits) + ", " + end_of(*found)};
+  auto found = accepted(moment ? moment->search(query, options) : call.memory.search(query, options), place);
+  call.service.metrics.searched(to_string(found.mode), found.exact, found.visited);
+  return many ? of_many_hits(std::move(*moment), std::move(found)) : of_hits(found);
+}
+
+// The same question about the same state of the space has the same answer.
+Reply answer_or_kept(Call& call, const Fields& fields, const std::string& where, std::string_view asked) {
+  const SpaceState state = call.memory.state().value();
+  const Space& space = call.memory.space();
+  const std::string key =
+      "answer/" + digest_of(fmt::format("{} {}{} {}{} {} {} {}", where, space.tenant.size(), space.tenant,
+                                        space.name.size(), space.name, state.number, state.sequence, state.expired) +
+                            '\n' + std::string(asked));
+  auto kept = call.service.cache.get(key);
+  const bool hit = kept && *kept;
+  call.service.metrics.asked_cache(hit);
+  if (hit) return {.body = std::move(**kept)};
+  Reply reply = answer(call, fields, where);
+  const bool same_state = call.memory.state().value() == state;
+  if (same_state && !reply.more && reply.body.size() <= most_kept) {
+    (void)call.service.cache.put(key, reply.body, life, Cache::Keep::while_room);  // it is only a help
   }
-  const auto next = [moment = std::move(*moment), found, begin = std::size_t{0}]() mutable -> std::string {
-    const std::size_t size = found->hits.size(), end = std::min(begin + piece, size);
-    if (begin == size && begin > 0) return {};
-    std::string hits = hits_text(moment, *found, begin, end);
-    begin = end;
-    return end == size ? hits + "], " + end_of(*found) : hits;
-  };
-  Reply reply{.body = "{\"memories\": [", .more = next};
-  reply.body += reply.more();
-  if (found->hits.size() <= piece) reply.more = nullptr;
   return reply;
+}
+
+Reply search(Call& call, const Fields& fields, const std::string& where, std::string_view asked) {
+  const bool keep = call.service.options.keep_answers && asked.size() <= most_kept;
+  return keep ? answer_or_kept(call, fields, where, asked) : answer(call, fields, where);
 }
 
 }  // namespace
 
-Reply search_by_query(Call& call) { return answer(call, call.query, "query"); }
-Reply search_by_body(Call& call) { return answer(call, call.body, "body"); }
+Reply search_by_query(Call& call) { return search(call, call.query, "query", call.question); }
+Reply search_by_body(Call& call) { return search(call, call.body, "body", call.body_text); }
 
 }  // namespace fractal::server

@@ -1,6 +1,8 @@
 // Invariant: the threads live inside Impl: when stop() has returned, none of them touches the memory, a socket or a file.
 #include "src/server/connection.h"
+#include "src/server/health_probe.h"
 #include "src/server/metrics.h"
+#include "src/server/sessions.h"
 
 #include "src/error.h"
 
@@ -16,9 +18,11 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -48,6 +52,14 @@ Result<std::unique_ptr<Tokens>> tokens_of(const ServerOptions& options) {
   return Tokens::none();
 }
 
+// For connections; some are left for files.
+std::size_t most_descriptors() {
+  constexpr std::size_t for_files = 128;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return for_files;
+  return limit.rlim_cur > 2 * for_files ? limit.rlim_cur - for_files : limit.rlim_cur / 2;
+}
+
 Result<void> check(const ServerOptions& options) {
   const auto wrong = [](std::string_view why) { return make_error(Errc::invalid_argument, "server: {}", why); };
   if (!options.token_file.empty() && !options.token.empty()) return wrong("a token file and a token");
@@ -56,6 +68,7 @@ Result<void> check(const ServerOptions& options) {
   if (!tokens && !options.open) return wrong("no token, and not open to all");
   if (options.tls_certificate.empty() != options.tls_key.empty()) return wrong("a certificate needs its key");
   if (options.address.empty() && options.unix_socket.empty()) return wrong("nothing to listen on");
+  if (!(options.rate_limit >= 0) || !(options.rate_burst >= 0)) return wrong("a rate limit below 0");
   if (options.io_threads == 0 || options.work_threads == 0) return wrong("no threads");
   if (!options.address.empty()) {
     error_code error;
@@ -89,7 +102,11 @@ struct Server::Impl {
       : options(std::move(wanted)),
         tokens(std::move(those)),
         access_log(std::move(log)),
-        service{std::move(given), options, *tokens, metrics, giving_up, std::chrono::steady_clock::now()},
+        cache(options.cache ? options.cache : make_memory_cache(options.cache_bytes)),
+        sessions(*cache, *tokens),
+        service{std::move(given), options,   *tokens,
+                *cache,           sessions,  metrics,
+                health,           giving_up, std::chrono::steady_clock::now()},
         workers(options.work_threads),
         shared{service, workers, connections, *access_log, metrics},
         work(asio::make_work_guard(context)) {}
@@ -110,7 +127,10 @@ struct Server::Impl {
   ServerOptions options;
   std::unique_ptr<Tokens> tokens;
   std::unique_ptr<AccessLog> access_log;
+  std::shared_ptr<Cache> cache;
+  server::Sessions sessions;
   Metrics metrics;
+  server::HealthProbe health;
   std::atomic<bool> giving_up{false};
   Service service;
   OpenConnections connections;
@@ -241,6 +261,7 @@ Server::~Server() = default;
 
 Result<Server> Server::start(FractalMemory memory, ServerOptions options) {
   FRACTAL_TRY(check(options));
+  options.most_connections = std::min(options.most_connections, most_descriptors());
   FRACTAL_TRY_INTO(auto tokens, tokens_of(options));
   FRACTAL_TRY_INTO(auto log, AccessLog::open(options.access_log));
   auto impl = std::make_unique<Impl>(std::move(memory), std::move(options), std::move(tokens), std::move(log));

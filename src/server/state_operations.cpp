@@ -1,6 +1,7 @@
 // Invariant: totals are of spaces that the token may see, and no other.
 #include "src/server/operations.h"
 
+#include "src/server/health_probe.h"
 #include "src/server/metrics.h"
 #include "src/server/openapi.h"
 
@@ -52,10 +53,7 @@ std::string flags_of(bool healthy) {
   return Object().flag("kv_store", healthy).flag("vector_store", healthy).flag("graph_store", healthy).str();
 }
 
-bool healthy(const Call& call) {
-  const auto health = call.memory.health();
-  return health && health->ok;
-}
+bool healthy(const Call& call) { return call.service.health.healthy(call.memory); }
 
 std::string system_text() {
   utsname name{};
@@ -152,14 +150,14 @@ Reply get_stats(Call& call) {
 
 Reply get_metrics(Call& call) {
   std::string text = call.service.metrics.text();
-  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
-    fmt::format_to(std::back_inserter(text), "# HELP {0} {1}\n# TYPE {0} gauge\n{0} {2}\n", name, help, value);
-  };
   const Stats stats = call.memory.stats().value();
+  const auto gauge = [&](std::string_view name, std::string_view help, double value) {
+    add_metric(text, name, "gauge", help, value);
+  };
   gauge("fractal_uptime_seconds", "Since the server started.", seconds_since(call.service.started));
   gauge("fractal_healthy", "1 if the backends work.", healthy(call) ? 1 : 0);
-  gauge("fractal_file_bytes", "Of the database with its log.", stats.file_bytes);
-  gauge("fractal_memory_bytes", "For vectors and links of all spaces.", stats.memory_bytes);
+  gauge("fractal_file_bytes", "Of the database with its log.", static_cast<double>(stats.file_bytes));
+  gauge("fractal_memory_bytes", "For vectors and links of all spaces.", static_cast<double>(stats.memory_bytes));
   return {.body = std::move(text), .type = "text/plain; version=0.0.4; charset=utf-8"};
 }
 

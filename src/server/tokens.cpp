@@ -2,9 +2,11 @@
 #include "src/server/tokens.h"
 
 #include "src/error.h"
+#include "src/json.h"
 #include "src/json_scan.h"
 #include "src/server/json_check.h"
 
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
@@ -47,6 +49,25 @@ Result<std::vector<std::string>> names_of(std::string_view value, std::string_vi
   return names;
 }
 
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text = "[";
+  for (const std::string& name : names) text += (text.size() > 1 ? ", " : "") + json::quote(name);
+  return names.empty() ? "[\"*\"]" : text + "]";
+}
+
+// False: nothing is left. Empty: all.
+bool keep_common(std::vector<std::string>& names, const std::vector<std::string>& others) {
+  if (names.empty()) names = others;
+  std::erase_if(names, [&](const std::string& name) { return !contains(others, name); });
+  return !names.empty() || others.empty();
+}
+
+template <class Bytes> std::string hexadecimal(const Bytes& bytes) {
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
 Result<void> permit(Rights& rights, std::string_view value) {
   FRACTAL_TRY_INTO(const auto permissions, texts_of(value, "permissions"));
   rights.read = rights.write = rights.remove = rights.admin = false;
@@ -84,6 +105,49 @@ bool Rights::may_see(std::string_view tenant, std::string_view space) const {
 
 bool Rights::may_see_tenant(std::string_view tenant) const { return contains(tenants, tenant); }
 
+std::string to_json(const Rights& rights) {
+  std::vector<std::string> permissions;
+  if (rights.read) permissions.emplace_back("read");
+  if (rights.write) permissions.emplace_back("write");
+  if (rights.remove) permissions.emplace_back("delete");
+  if (rights.admin) permissions.emplace_back("admin");
+  return fmt::format(R"({{"tenants": {}, "namespaces": {}, "permissions": {}}})", list_of(rights.tenants),
+                     list_of(rights.namespaces), list_of(permissions));
+}
+
+Result<Rights> rights_from(std::string_view object, Rights rights) {
+  json::MemberReader members(object);
+  for (json::Member member; members.next(member);) {
+    if (member.value == "null") continue;
+    if (member.is("tenants")) { FRACTAL_TRY_INTO(rights.tenants, names_of(member.value, "tenants")); }
+    if (member.is("namespaces")) { FRACTAL_TRY_INTO(rights.namespaces, names_of(member.value, "namespaces")); }
+    if (member.is("permissions")) FRACTAL_TRY(permit(rights, member.value));
+  }
+  return rights;
+}
+
+std::optional<Rights> common(const Rights& one, const Rights& other) {
+  Rights both = one;
+  if (!keep_common(both.tenants, other.tenants) || !keep_common(both.namespaces, other.namespaces)) return std::nullopt;
+  both.read = one.read && other.read;
+  both.write = one.write && other.write;
+  both.remove = one.remove && other.remove;
+  both.admin = one.admin && other.admin;
+  return both;
+}
+
+bool allows_no_more(const Rights& one, const Rights& other) {
+  const auto both = common(one, other);
+  return both && both->tenants == one.tenants && both->namespaces == one.namespaces && both->read == one.read &&
+         both->write == one.write && both->remove == one.remove && both->admin == one.admin;
+}
+
+std::string digest_of(std::string_view secret) {
+  std::array<unsigned char, 32> hash{};
+  SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), hash.data());
+  return hexadecimal(hash);
+}
+
 Tokens::Hash Tokens::hash_of(std::string_view token) {
   Hash hash{};
   SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), hash.data());
@@ -92,7 +156,8 @@ Tokens::Hash Tokens::hash_of(std::string_view token) {
 
 std::unique_ptr<Tokens> Tokens::of_one(std::string_view token) {
   auto tokens = std::make_unique<Tokens>();
-  tokens->entries_ = std::make_shared<Entries>(Entries{{hash_of(token), Rights{.name = "token"}}});
+  const Rights rights{.name = "token", .identity = digest_of(token)};
+  tokens->entries_ = std::make_shared<Entries>(Entries{{hash_of(token), rights}});
   return tokens;
 }
 
@@ -118,15 +183,23 @@ Result<void> Tokens::reload() {
   return {};
 }
 
+std::shared_ptr<const Tokens::Entries> Tokens::entries() const {
+  const std::lock_guard lock(mutex_);
+  return entries_;
+}
+
+std::optional<Rights> Tokens::known(std::string_view identity) const {
+  const auto now = entries();
+  const auto found =
+      std::find_if(now->begin(), now->end(), [&](const Entry& entry) { return entry.rights.identity == identity; });
+  return found == now->end() ? std::nullopt : std::optional(found->rights);
+}
+
 std::optional<Rights> Tokens::find(std::string_view token) const {
-  std::shared_ptr<const Entries> entries;
-  {
-    const std::lock_guard lock(mutex_);
-    entries = entries_;
-  }
+  const auto now = entries();
   const Hash hash = hash_of(token);
   const Entry* found = nullptr;
-  for (const Entry& entry : *entries) {
+  for (const Entry& entry : *now) {
     if (CRYPTO_memcmp(entry.hash.data(), hash.data(), hash.size()) == 0) found = &entry;
   }
   return found ? std::optional(found->rights) : std::nullopt;
@@ -155,6 +228,7 @@ Result<Tokens::Entry> Tokens::entry_from(std::string_view object) {
       entry.rights.name = text_of(member.value).value_or("");
     } else if (member.is("sha256")) {
       FRACTAL_TRY_INTO(entry.hash, hash_from(member.value));
+      entry.rights.identity = hexadecimal(entry.hash);
       hashed = true;
     } else if (member.is("tenants")) {
       FRACTAL_TRY_INTO(entry.rights.tenants, names_of(member.value, "tenants"));

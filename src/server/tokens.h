@@ -21,11 +21,24 @@ struct Rights {
   std::string name{};  // for the access log
   std::vector<std::string> tenants{}, namespaces{};
   bool read = true, write = true, remove = true, admin = true;
+  std::string identity{};  // of the token, without telling it; a session has that of the token it came from
+  bool session = false;
 
   bool may(Permission permission) const noexcept;
   bool may_see(std::string_view tenant, std::string_view space) const;
   bool may_see_tenant(std::string_view tenant) const;
 };
+
+// "tenants", "namespaces" ("*": all) and "permissions", as a token file has them.
+std::string to_json(const Rights& rights);
+// The rights of such an object; `rights` has what is left out. invalid_argument: something in it is wrong.
+Result<Rights> rights_from(std::string_view object, Rights rights);
+// What both allow; nullopt if that is no tenant or no namespace.
+std::optional<Rights> common(const Rights& one, const Rights& other);
+bool allows_no_more(const Rights& one, const Rights& other);
+
+// Of a secret, as 64 hexadecimal digits.
+std::string digest_of(std::string_view secret);
 
 // Any thread.
 class Tokens {
@@ -39,6 +52,8 @@ class Tokens {
   bool open() const noexcept { return open_; }
   // nullopt: no such token. Takes as long whichever it is.
   std::optional<Rights> find(std::string_view token) const;
+  // The token with this identity, as long as there is one.
+  std::optional<Rights> known(std::string_view identity) const;
   // Of from_file(): reads it again, or leaves all as it was.
   Result<void> reload();
 
@@ -50,6 +65,7 @@ class Tokens {
   };
   using Entries = std::vector<Entry>;
   static Hash hash_of(std::string_view token);
+  std::shared_ptr<const Entries> entries() const;
   static Result<Hash> hash_from(std::string_view value);
   static Result<Entry> entry_from(std::string_view object);
   static Result<Entries> read(const std::string& path);

@@ -123,6 +123,29 @@ TEST_CASE("maintain removes it, in every space") {
   CHECK(chain.memory.verify().value().ok());
 }
 
+TEST_CASE("the state of a space is another one whenever an answer may be") {
+  Chain chain;
+  const SpaceState first = chain.memory.state().value();
+  CHECK(first.sequence == chain.memory.stats().value().sequence);
+  CHECK(chain.memory.state().value() == first);
+  chain.clock.advance(lifetime);
+  const SpaceState expired = chain.memory.state().value();
+  CHECK_FALSE(expired == first);
+  CHECK(chain.memory.snapshot().value().state().value() == expired);
+  CHECK(chain.memory.in({.tenant = "nobody"}).state().value() == SpaceState{});
+  chain.memory.maintain().value();
+  CHECK_FALSE(chain.memory.state().value() == expired);
+
+  // As many writes after an erasure make the same sequence, in another space.
+  const FractalMemory anew = chain.memory.in({.tenant = "anew"});
+  anew.store({.coordinate = {1}}).value();
+  const SpaceState before = anew.state().value();
+  anew.erase_space().value();
+  anew.store({.coordinate = {2}}).value();
+  CHECK(anew.state().value().sequence == before.sequence);
+  CHECK_FALSE(anew.state().value() == before);
+}
+
 TEST_CASE("what is stored at its place is another memory") {
   Chain chain;
   const auto old = chain.memory.retrieve({2}).value();

@@ -9,6 +9,7 @@
 #ifndef FRACTAL_SERVER_H
 #define FRACTAL_SERVER_H
 
+#include <fractal/cache.h>
 #include <fractal/fractal_memory.h>
 
 #include <chrono>
@@ -35,13 +36,28 @@ struct ServerOptions {
   bool open = false;
   bool private_stats = false;  // GET /stats asks for a token, too
 
-  std::size_t most_connections = 20'000;             // further ones wait to be accepted
-  std::size_t most_body = 16u << 20;                 // bytes of a request; beyond: 413
+  // Requests a second for each token and tenant; beyond: 429. Some more at once if there were few before: `rate_burst`, at
+  // least as many as come in a second. 0: no limit.
+  double rate_limit = 0;
+  double rate_burst = 0;
+  bool keep_answers = true;  // of searches, as long as nothing in their space changes
+  // Of answers, sessions and rate limits; servers that share one share these. Null: one of cache_bytes in this process.
+  std::shared_ptr<Cache> cache{};
+  std::size_t cache_bytes = 32u << 20;
+
+  // Further ones wait to be accepted. Never more than the process may have descriptors.
+  std::size_t most_connections = 20'000;
+  std::size_t most_body = 16u << 20;                   // bytes of a request; beyond: 413
+  std::uint64_t most_import = std::uint64_t{4} << 30;  // bytes of POST /memories/import; beyond: 413
+  std::size_t most_bodies = 256u << 20;                // bytes of all requests that are there at once; beyond: 503
+  // Where exports and imports lie meanwhile, in files without names; empty: /var/tmp.
+  std::string spool_folder{};
   std::size_t most_header = 16u << 10;               // bytes of a request line with its headers; beyond: 431
   std::chrono::milliseconds idle_timeout{75'000};    // between two requests
   std::chrono::milliseconds header_timeout{10'000};  // from a request's first byte to the end of its headers
-  std::chrono::milliseconds body_timeout{60'000};    // for its body, and for the client to take the answer
-  std::chrono::milliseconds call_timeout{30'000};    // for the memory to answer; beyond: 503
+  // For its body, and for the client to take the answer; of exports, imports and streams for each piece.
+  std::chrono::milliseconds body_timeout{60'000};
+  std::chrono::milliseconds call_timeout{30'000};  // for the memory to answer; beyond: 503
 
   std::size_t io_threads = 2;        // they never wait for the memory
   std::size_t work_threads = 4;      // that do

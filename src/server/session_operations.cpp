@@ -1,0 +1,27 @@
+// Invariant: nobody gets more rights by a session than by the token that it is made from, and a session makes no session.
+#include "src/server/operations.h"
+
+#include "src/server/sessions.h"
+
+namespace fractal::server {
+
+Reply open_session(Call& call) {
+  if (call.service.tokens.open() || call.rights.session) throw Refused{403, Say::permission_denied};
+  const Rights wanted = accepted(rights_from(call.body_text, call.rights), {"body", "req"});
+  if (!allows_no_more(wanted, call.rights)) throw Refused{403, Say::permission_denied};
+  const std::chrono::seconds life(call.body.integer("expires_in").value_or(3'600));
+  const Sessions::Opened opened = call.service.sessions.open(wanted, life).value();
+  std::string body =
+      Object().text("token", opened.token).text("id", opened.id).text("expires_at", iso_time(opened.expires_at)).str();
+  body.replace(body.size() - 1, 1, ", " + to_json(wanted).substr(1));
+  Reply reply{.body = std::move(body)};
+  reply.headers.emplace_back("Cache-Control", "no-store");
+  return reply;
+}
+
+Reply close_session(Call& call) {
+  const bool revoked = call.service.sessions.close(call.segment, call.rights).value();
+  return {.body = Object().text("id", call.segment).flag("revoked", revoked).str()};
+}
+
+}  // namespace fractal::server
