@@ -113,6 +113,15 @@ std::optional<Flaw> flaw_of_name(std::string_view name, std::string_view header)
   return std::nullopt;
 }
 
+void choose_space(const Request& request, const Rights& rights, Admitted& admitted) {
+  admitted.space = {chosen(request.tenant, rights.tenants), chosen(request.space, rights.namespaces)};
+  std::vector<Flaw> flaws;
+  if (auto flaw = flaw_of_name(admitted.space.tenant, "X-Soma-Tenant")) flaws.push_back(std::move(*flaw));
+  if (auto flaw = flaw_of_name(admitted.space.name, "X-Soma-Namespace")) flaws.push_back(std::move(*flaw));
+  if (!flaws.empty()) throw Invalid{std::move(flaws)};
+  if (!rights.may_see(admitted.space.tenant, admitted.space.name)) throw Refused{403, Say::permission_denied};
+}
+
 void check_rights(const Service& service, const Request& request, Admitted& admitted) {
   const Operation& operation = *admitted.operation;
   check_origin(service, request);
@@ -121,14 +130,8 @@ void check_rights(const Service& service, const Request& request, Admitted& admi
   if (!rights) return;  // the default tenant and namespace
   admitted.token = bearer_token(request.authorization, true).value_or("");
   admitted.rights = *rights;
-  admitted.space = {chosen(request.tenant, rights->tenants), chosen(request.space, rights->namespaces)};
-  std::vector<Flaw> flaws;
-  if (auto flaw = flaw_of_name(admitted.space.tenant, "X-Soma-Tenant")) flaws.push_back(std::move(*flaw));
-  if (auto flaw = flaw_of_name(admitted.space.name, "X-Soma-Namespace")) flaws.push_back(std::move(*flaw));
-  if (!flaws.empty()) throw Invalid{std::move(flaws)};
-  if (!rights->may(operation.permission) || !rights->may_see(admitted.space.tenant, admitted.space.name)) {
-    throw Refused{403, Say::permission_denied};
-  }
+  if (operation.of_a_space) choose_space(request, *rights, admitted);
+  if (!rights->may(operation.permission)) throw Refused{403, Say::permission_denied};
   check_rate(service, admitted);
 }
 

@@ -106,7 +106,7 @@ std::string parameters_of(const Operation& operation) {
   if (operation.query != nullptr) {
     for (const Field& field : operation.query->fields) parameters.push_back(parameter("query", field));
   }
-  if (operation.guard != Guard::open) {
+  if (operation.guard != Guard::open && operation.of_a_space) {
     parameters.emplace_back(R"({"$ref": "#/components/parameters/tenant"})");
     parameters.emplace_back(R"({"$ref": "#/components/parameters/namespace"})");
   }

@@ -39,6 +39,7 @@ struct Operation {
   std::vector<unsigned> refusals{};                         // besides those that guard, query and body bring along
   std::string_view tag = "memories";
   bool described = true;  // in /openapi.json
+  bool of_a_space = true;
   bool quick = false;     // never waits: runs on an I/O thread
   bool slow = false;      // takes as long as there are memories: never on all work threads at once
   bool uploads = false;   // takes lines of any number as its body: Call::upload

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import types
 import unittest
 
 import jsonschema
@@ -116,11 +117,11 @@ class ServerTest(unittest.TestCase):
         assert "ERROR: " not in errors, errors
 
     def ask(self, method, path, body=None, token=TOKEN, **headers):
-        """`body`: bytes or text as they are, else JSON. Underscores of header names become dashes."""
+        """`body`: bytes, text and generators as they are, else JSON. Underscores of header names become dashes."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent.setdefault("Authorization", f"Bearer {token}")
-        if body is not None and not isinstance(body, (bytes, str)):
+        if body is not None and not isinstance(body, (bytes, str, types.GeneratorType)):
             body = json.dumps(body)
         if isinstance(body, str):
             body = body.encode("utf-8", "surrogatepass")

@@ -9,7 +9,7 @@ function(fractal_server_test name program)
   set_tests_properties(server_${name} PROPERTIES ENVIRONMENT "FRACTAL_PROGRAM=${program};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 
-foreach(name clients contract documentation http openapi rights)
+foreach(name clients contract documentation http openapi rights sessions transfer)
   fractal_server_test(${name} "$<TARGET_FILE:fractal>")
 endforeach()
 if(FRACTAL_TEST_PACKAGING)
