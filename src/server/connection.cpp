@@ -406,13 +406,12 @@ template <class Stream> class Exchange {
     }
   }
 
-  // Nothing is under way meanwhile, so that a stop need not wait. False: it is time to end.
+  // False: the server is stopping.
   Task<bool> pause(std::chrono::milliseconds time) {
-    if (!entry_.idle(true)) co_return false;
     asio::steady_timer timer(co_await asio::this_coro::executor, time);
     error_code ignored;
     co_await timer.async_wait(into(ignored));
-    co_return entry_.idle(false);
+    co_return !shared_.connections.stopping();
   }
 
   // A reset instead of an orderly end.

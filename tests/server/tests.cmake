@@ -1,3 +1,12 @@
+# In this process, for the threads' sake.
+if(TARGET FractalMemory_server)
+  foreach(name cache threads)
+    fractal_test(server_${name} server/${name}_test.cpp)
+    target_link_libraries(server_${name} PRIVATE FractalMemory::server)
+    set_tests_properties(server_${name} PROPERTIES LABELS tsan)
+  endforeach()
+endif()
+
 # The server by the real binary, over real sockets, by Python's unittest. Kills are many and memory is measured on the
 # installed program, which has no sanitizers.
 if(NOT TARGET FractalMemory_server OR NOT TARGET fractal)
