@@ -8,6 +8,7 @@
 #include "src/memory_lines.h"
 #include "src/validate.h"
 
+#include <array>
 #include <istream>
 #include <ostream>
 #include <string>
@@ -17,6 +18,26 @@ namespace {
 
 // Bytes of lines in one transaction, whatever their number.
 constexpr std::size_t batch_bytes = 32u << 20;
+
+// Of a memory as large as there may be one, with every byte of its payload escaped.
+constexpr std::size_t longest_line = 128u << 20;
+
+// Like std::getline(), but of a longer line only so much that this shows.
+bool next_line(std::istream& in, std::string& line) {
+  std::array<char, 16'384> part;
+  line.clear();
+  while (line.size() <= longest_line) {
+    in.getline(part.data(), static_cast<std::streamsize>(part.size()));
+    const auto count = static_cast<std::size_t>(in.gcount());
+    const bool full = in.fail() && !in.eof() && !in.bad() && count + 1 == part.size();
+    const bool delimited = in.good();  // count has the line's end, too
+    line.append(part.data(), delimited ? count - 1 : count);
+    if (delimited) return true;
+    if (!full) return !in.bad() && !line.empty();
+    in.clear(in.rdstate() & ~std::ios::failbit);
+  }
+  return true;
+}
 
 Result<void> put_line(std::ostream& out, const std::string& line) {
   out << line << '\n';
@@ -73,8 +94,11 @@ Result<ImportReport> FractalMemory::import_memories(std::istream& in, const Impo
     bytes = 0;
     return {};
   };
-  for (std::string line; std::getline(in, line);) {
+  for (std::string line; next_line(in, line);) {
     ++line_number;
+    if (line.size() > longest_line) {
+      return make_error(Errc::invalid_argument, "import line {}: longer than {} bytes", line_number, longest_line);
+    }
     if (line_number < options.from_line && line_number > 1) continue;
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
     FRACTAL_TRY(check_control(options.control, "import"));

@@ -17,10 +17,12 @@
 
 namespace fractal::server {
 
+class ChangeWatch;
 class HealthProbe;
 class Metrics;
 class Sessions;
 class Spool;
+struct SpoolRoom;
 
 // What all requests share.
 struct Service {
@@ -31,6 +33,9 @@ struct Service {
   Sessions& sessions;
   Metrics& metrics;
   HealthProbe& health;
+  SpoolRoom& spools;
+  ChangeWatch& changes;
+  const std::string id;                // of this run of the server
   const std::atomic<bool>& giving_up;  // calls that still run shall stop
   std::chrono::steady_clock::time_point started;
 };
@@ -44,6 +49,7 @@ struct Call {
   std::string_view body_text{};
   std::string_view question{};  // the target behind its "?", as it was sent
   std::string_view last_event{};
+  bool head = false;        // the reply's headers alone are wanted
   Spool* upload = nullptr;  // the body of an operation that takes one of any size
   std::function<bool()> still_permitted{};
   Fields query{}, body{};  // views into what was sent

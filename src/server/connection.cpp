@@ -70,18 +70,39 @@ bool is_clear(const http::fields& fields, unsigned version) {
 // A part of something that there is only so much of for all connections, until this goes.
 class Share {
  public:
-  Share(std::atomic<std::size_t>& used, std::size_t size, std::size_t most) : used_(used), size_(size) {
-    granted_ = used_.fetch_add(size_) + size_ <= most;
-  }
-  ~Share() { used_ -= size_; }
+  Share(std::atomic<std::size_t>& used, std::size_t most) : used_(used), most_(most) {}
+  ~Share() { release(); }
   Share(const Share&) = delete;
   Share& operator=(const Share&) = delete;
-  bool granted() const noexcept { return granted_; }
+
+  void release() { used_ -= std::exchange(size_, 0); }
+  // False, and it has what it had: there is not so much.
+  bool grow_to(std::size_t size) {
+    if (size <= size_) return true;
+    const std::size_t more = size - size_;
+    if (used_.fetch_add(more) + more > most_) {
+      used_ -= more;
+      return false;
+    }
+    size_ = size;
+    return true;
+  }
 
  private:
   std::atomic<std::size_t>& used_;
-  std::size_t size_;
-  bool granted_;
+  const std::size_t most_;
+  std::size_t size_ = 0;
+};
+
+class Counted {
+ public:
+  explicit Counted(Metrics& metrics) : metrics_(metrics) { metrics_.connection(1); }
+  ~Counted() { metrics_.connection(-1); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  Metrics& metrics_;
 };
 
 // What of a request counts when its body has been read.
@@ -181,6 +202,7 @@ template <class Stream> class Exchange {
                                 .space = view(request, "X-Soma-Namespace"),
                                 .host = view(request, "Host"),
                                 .origin = view(request, "Origin"),
+                                .fetch_site = view(request, "Sec-Fetch-Site"),
                                 .last_event = view(request, "Last-Event-ID")});
     const Head head = Head::of(request);
     const Operation* const operation = admitted.operation;
@@ -193,15 +215,17 @@ template <class Stream> class Exchange {
       co_return co_await refuse_large(admitted, head, most);
     }
     if (operation != nullptr && operation->uploads) co_return co_await uploaded(admitted, parser, head);
-    const Share share(shared_.bodies, length.value_or(unknown ? most : 0), options_.most_bodies);
-    if (!share.granted()) co_return co_await refuse_busy(admitted, head);
+    Share share(shared_.bodies, options_.most_bodies);
     error_code error;
     if (!parser.is_done()) {
       const bool goes_on = co_await expect_continue(request);
       if (!goes_on) co_return false;
       expire_after(options_.body_timeout);
       parser.body_limit(most);
-      co_await http::async_read(stream_, buffer_, parser, into(error));
+    }
+    while (!error && !parser.is_done()) {  // what was announced costs nothing until it is there
+      co_await http::async_read_some(stream_, buffer_, parser, into(error));
+      if (!share.grow_to(parser.get().body().size())) co_return co_await refuse_busy(admitted, head);
     }
     if (error == http::error::body_limit) co_return co_await refuse_large(admitted, head, most);
     if (error) co_return co_await refuse_malformed(error);
@@ -218,8 +242,9 @@ template <class Stream> class Exchange {
 
   // The body goes to disk, chunk by chunk.
   Task<bool> uploaded(const Admitted& admitted, Parser& begun, const Head& head) {
-    const Share share(shared_.bodies, upload_piece, options_.most_bodies);
-    if (!share.granted()) co_return co_await refuse_busy(admitted, head);
+    Share share(shared_.bodies, options_.most_bodies);
+    const bool room = share.grow_to(upload_piece) && shared_.slow.load() < most_slow();
+    if (!room) co_return co_await refuse_busy(admitted, head);
     const bool goes_on = co_await expect_continue(begun.get());
     if (!goes_on) co_return false;
     http::request_parser<http::buffer_body> parser(std::move(begun));
@@ -242,12 +267,12 @@ template <class Stream> class Exchange {
     }
     if (error == http::error::body_limit) co_return co_await refuse_large(admitted, head, options_.most_import);
     if (error) co_return co_await refuse_malformed(error);
-    if (!good) co_return co_await refuse(admitted, head, refusal(500, Say::internal, admitted.language));
+    if (!good) co_return co_await refuse_busy(admitted, head);
     co_return co_await reply_to(admitted, head, {}, spool.get());
   }
 
   bool make_spool(std::unique_ptr<Spool>& spool) const {
-    auto made = Spool::make(options_.spool_folder);
+    auto made = Spool::make(shared_.service.spools);
     if (made) spool = std::move(*made);
     return made.has_value();
   }
@@ -302,24 +327,41 @@ template <class Stream> class Exchange {
   // True: another request may follow.
   Task<bool> reply_to(const Admitted& admitted, const Head& head, std::string_view body, Spool* upload) {
     Reply reply = admitted.refused;
+    Share slot(shared_.slow, most_slow()), stream(shared_.streams, options_.most_streams);
     if (admitted.operation != nullptr) {
-      const bool slow = admitted.operation->slow;
-      const std::size_t most_slow = std::max<std::size_t>(1, options_.work_threads / 2);
-      const Share share(shared_.slow, slow ? 1 : 0, most_slow);
+      bool free = shared_.waiting.load() < options_.most_waiting;
+      if (admitted.operation->slow) free = free && co_await slow_turn(slot, upload != nullptr);
+      if (admitted.operation->streams) free = free && stream.grow_to(1);
       if (admitted.operation->quick) {
         reply = answer(shared_.service, admitted, body, upload);
-      } else if ((slow && !share.granted()) || shared_.waiting.load() >= options_.most_waiting) {
+      } else if (!free) {
         reply = refusal(503, Say::unavailable, admitted.language);
       } else {
         reply = co_await on_worker([&] { return answer(shared_.service, admitted, body, upload); });
       }
     }
+    slot.release();
     for (const auto& header : admitted.headers) reply.headers.push_back(header);
     const bool keep = head.keep_alive && !close_ && !shared_.connections.stopping();
     const bool sent = co_await send(reply, head, keep, admitted.language);
     record(admitted, head, reply.status);
     const bool goes_on = sent && keep;
     co_return goes_on;
+  }
+
+  // Slow operations never have all work threads.
+  std::size_t most_slow() const { return std::max<std::size_t>(1, options_.work_threads / 2); }
+
+  // What took long to come waits for its turn, the others ask again.
+  Task<bool> slow_turn(Share& slot, bool waits) {
+    const auto deadline = std::chrono::steady_clock::now() + options_.call_timeout;
+    bool granted = slot.grow_to(1);
+    while (!granted && waits && std::chrono::steady_clock::now() < deadline) {
+      const bool goes_on = co_await pause(std::chrono::milliseconds(50));
+      if (!goes_on) co_return false;
+      granted = slot.grow_to(1);
+    }
+    co_return granted;
   }
 
   template <class Run> Task<std::invoke_result_t<Run>> on_worker(Run run) {
@@ -354,11 +396,12 @@ template <class Stream> class Exchange {
     const auto status = static_cast<http::status>(reply.status);
     if (head.method == http::verb::head) {
       http::response<http::empty_body> message{status, head.version};
-      fill(message, reply, keep, language);
+      const bool ends = reply.more && head.version == 10;
+      fill(message, reply, keep && !ends, language);
       if (!reply.more) message.content_length(reply.body.size());
       http::response_serializer<http::empty_body> serializer{message};
       co_await http::async_write_header(stream_, serializer, into(error));
-      co_return !error && !(reply.more && head.version == 10);
+      co_return !error && !ends;
     }
     if (!reply.more) {
       http::response<http::string_body> message{status, head.version, std::move(reply.body)};
@@ -385,8 +428,8 @@ template <class Stream> class Exchange {
     while (!error && !failed && piece) {
       if (reply.patient) expire_after(options_.body_timeout);
       if (!piece->empty()) co_await send_piece(*piece, chunked, error);
-      if (piece->empty() && reply.pause.count() > 0) {
-        const bool goes_on = co_await pause(reply.pause);
+      if (reply.pause.count() > 0) {
+        const bool goes_on = co_await wait_for_more(reply, piece->empty());
         if (!goes_on) break;
       }
       if (!error) piece = co_await on_worker([&] { return next_piece(reply, failed); });
@@ -404,6 +447,15 @@ template <class Stream> class Exchange {
     } else {
       co_await asio::async_write(stream_, asio::buffer(piece), into(error));
     }
+  }
+
+  Task<bool> wait_for_more(const Reply& reply, bool nothing_new) {
+    bool quiet = nothing_new, goes_on = !shared_.connections.stopping();
+    while (quiet && goes_on) {
+      goes_on = co_await pause(reply.pause);
+      quiet = reply.is_quiet();
+    }
+    co_return goes_on;
   }
 
   // False: the server is stopping.
@@ -483,7 +535,7 @@ template <class Stream> Task<void> end(Stream& stream) {
 
 template <class Stream> Task<void> serve(std::shared_ptr<Stream> stream, Shared& shared) {
   const auto executor = co_await asio::this_coro::executor;
-  shared.metrics.connection(1);
+  const Counted counted(shared.metrics);
   {
     // Posted, for the stream belongs to its strand.
     const auto close = [executor, weak = std::weak_ptr<Stream>(stream)] {
@@ -500,7 +552,6 @@ template <class Stream> Task<void> serve(std::shared_ptr<Stream> stream, Shared&
     }
     stream.reset();
   }
-  shared.metrics.connection(-1);
 }
 
 template Task<void> serve<TcpStream>(std::shared_ptr<TcpStream>, Shared&);

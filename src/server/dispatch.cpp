@@ -28,11 +28,8 @@ std::string allow_text(const std::vector<Method>& methods) {
 std::optional<std::string_view> bearer_token(const std::optional<std::string_view>& header, bool any_case) {
   constexpr std::string_view scheme = "Bearer ";
   if (!header || header->size() < scheme.size()) return std::nullopt;
-  const bool same = std::equal(scheme.begin(), scheme.end(), header->begin(), [&](char wanted, char given) {
-    return wanted == given || (any_case && std::tolower(static_cast<unsigned char>(wanted)) ==
-                                               std::tolower(static_cast<unsigned char>(given)));
-  });
-  if (!same) return std::nullopt;
+  const std::string_view given = header->substr(0, scheme.size());
+  if (given != scheme && !(any_case && same_letters(given, scheme))) return std::nullopt;
   std::string_view token = header->substr(scheme.size());
   const auto begin = token.find_first_not_of(' ');
   return begin == std::string_view::npos ? std::string_view() : token.substr(begin);
@@ -58,24 +55,28 @@ std::optional<Rights> rights_of(const Service& service, const Operation& operati
   return rights;
 }
 
-// Behind a browser's back a page of another site may ask what is open to everybody on this machine, under a name of its
-// own that leads here: such a page's host, or the one that the browser names, is not this machine.
+// `host`: with or without a port.
 bool is_this_machine(std::string_view host) {
-  if (const auto scheme = host.find("://"); scheme != host.npos) host.remove_prefix(scheme + 3);
-  if (host.starts_with('[')) return host.starts_with("[::1]");
-  host = host.substr(0, host.find(':'));
+  constexpr std::string_view six = "[::1]";
+  const auto colon = host.rfind(':');
+  if (colon != host.npos && host.find(']', colon) == host.npos) host = host.substr(0, colon);
   const bool four = host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
-  return host.empty() || host == "localhost" || four;
+  return host.empty() || host == six || four || same_letters(host, "localhost");
 }
 
+// Behind a browser's back a page of another site may ask what is open to everybody on this machine, by a name of its own
+// that leads here, or by this machine's.
 void check_origin(const Service& service, const Request& request) {
   if (!service.tokens.open()) return;
-  if (!is_this_machine(request.host.value_or("")) || !is_this_machine(request.origin.value_or(""))) {
+  std::string_view origin = request.origin.value_or("");
+  const auto scheme = origin.find("://");
+  if (scheme != origin.npos) origin.remove_prefix(scheme + 3);
+  if (!is_this_machine(request.host.value_or("")) || !is_this_machine(origin) || request.fetch_site == "cross-site") {
     throw Refused{403, Say::permission_denied};
   }
 }
 
-std::string whole(double value) { return fmt::to_string(static_cast<std::uint64_t>(std::floor(value))); }
+std::string whole(double value) { return fmt::to_string(static_cast<std::uint64_t>(std::min(value, 1e15))); }
 
 // One bucket for each token and tenant. A cache that does not answer refuses nobody.
 void check_rate(const Service& service, Admitted& admitted) {
@@ -86,7 +87,7 @@ void check_rate(const Service& service, Admitted& admitted) {
       service.cache.take(fmt::format("rate/{}/{}", admitted.rights.identity, admitted.space.tenant), bucket);
   if (!taken) return;
   const double until_full = (bucket.burst - taken->left) / bucket.per_second;
-  const auto seconds = [](double time) { return fmt::to_string(static_cast<std::uint64_t>(std::ceil(time))); };
+  const auto seconds = [](double time) { return whole(std::ceil(time)); };
   admitted.headers.emplace_back("X-RateLimit-Limit", whole(bucket.burst));
   admitted.headers.emplace_back("X-RateLimit-Remaining", whole(taken->left));
   admitted.headers.emplace_back("X-RateLimit-Reset", seconds(until_full));
@@ -188,6 +189,7 @@ Admitted admit(const Service& service, const Request& request) {
   admitted.question = target.substr(std::min(question + 1, target.size()));
   admitted.parameters = parameters_of(admitted.question);
   admitted.last_event = request.last_event.value_or("");
+  admitted.head = request.method == "HEAD";
   const Reply refused = replied(admitted.language, [&]() -> Reply {
     check_rights(service, request, admitted);
     return {};
@@ -211,6 +213,7 @@ Reply answer(const Service& service, const Admitted& admitted, std::string_view 
               .body_text = body,
               .question = admitted.question,
               .last_event = admitted.last_event,
+              .head = admitted.head,
               .upload = upload,
               .still_permitted = [&] { return still_permitted(service, admitted); }};
     call.control.cancel = &service.giving_up;

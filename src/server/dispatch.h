@@ -16,7 +16,7 @@ namespace fractal::server {
 struct Request {
   std::string_view method, target;
   std::optional<std::string_view> authorization{}, accept_language{}, tenant{}, space{};
-  std::optional<std::string_view> host{}, origin{}, last_event{};
+  std::optional<std::string_view> host{}, origin{}, fetch_site{}, last_event{};
 };
 
 // A request whose headers were understood: what is left is its body.
@@ -28,6 +28,7 @@ struct Admitted {
   std::string segment{};
   std::string question{};  // of the target
   std::string last_event{};
+  bool head = false;
   Space space{};
   Rights rights{};
   std::string token{};

@@ -4,18 +4,18 @@
 
 #include <fractal/fractal_memory.h>
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 
 namespace fractal::server {
 
-// Any thread. The memory is asked once a second at most, however many ask here.
+// Any thread. The memory is asked once a second at most, by one of those who ask here; the others get what was known.
 class HealthProbe {
  public:
   bool healthy(const FractalMemory& memory) {
-    const std::lock_guard lock(mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return healthy_;
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || std::chrono::steady_clock::now() < next_) return healthy_;
     const auto health = memory.health();
     healthy_ = health && health->ok;
     next_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
@@ -25,7 +25,7 @@ class HealthProbe {
  private:
   std::mutex mutex_;
   std::chrono::steady_clock::time_point next_{};
-  bool healthy_ = false;
+  std::atomic<bool> healthy_{true};
 };
 
 }  // namespace fractal::server

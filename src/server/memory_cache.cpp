@@ -1,5 +1,5 @@
-// Invariant: what is held, with keys and the cost of an entry, is never more than the limit; what must stay goes for
-// nothing but its time.
+// Invariant: what is held, with keys and the cost of an entry, is never more than the limit. What may go has half of it, what
+// must stay and the buckets a quarter each: no kind takes the room of another.
 #include <fractal/cache.h>
 
 #include "src/error.h"
@@ -21,7 +21,8 @@ constexpr std::size_t entry_cost = 200;  // of the containers, about
 
 class MemoryCache final : public Cache {
  public:
-  explicit MemoryCache(std::size_t most_bytes) : most_bytes_(most_bytes) {}
+  explicit MemoryCache(std::size_t most_bytes)
+      : most_used_(most_bytes / 2), most_kept_(most_bytes / 4), most_levels_(most_bytes / 4) {}
 
   Result<std::optional<std::string>> get(std::string_view key) override {
     const std::lock_guard lock(mutex_);
@@ -40,14 +41,15 @@ class MemoryCache final : public Cache {
     const auto now = Clock::now();
     if (const auto found = values_.find(std::string(key)); found != values_.end()) drop(found->second);
     const std::size_t cost = 2 * key.size() + value.size() + entry_cost;
-    if (!make_room(cost, now)) {
-      if (keep == Keep::while_room) return {};
+    if (keep == Keep::while_room && cost > most_used_) return {};
+    if (keep == Keep::until_over && !room_to_keep(cost, now)) {
       return make_error(Errc::unavailable, "cache: no room for {} bytes more", cost);
     }
+    while (keep == Keep::while_room && used_bytes_ + cost > most_used_) drop(std::prev(used_.end()));
     auto& list = keep == Keep::while_room ? used_ : kept_;
     list.push_front({std::string(key), std::string(value), now + life, keep, cost});
     values_.emplace(list.front().key, list.begin());
-    bytes_ += cost;
+    bytes_of(keep) += cost;
     return {};
   }
 
@@ -67,9 +69,9 @@ class MemoryCache final : public Cache {
     auto found = levels_.find(std::string(key));
     if (found == levels_.end()) {
       const std::size_t cost = key.size() + entry_cost;
-      if (!make_room(cost, now)) forget_full_levels(now);
+      if (level_bytes_ + cost > most_levels_) forget_full_levels(now);
       found = levels_.emplace(std::string(key), Level{burst, now, bucket.per_second, burst}).first;
-      bytes_ += cost;
+      level_bytes_ += cost;
     }
     Level& level = found->second;
     level.tokens = level.at(now);
@@ -103,23 +105,21 @@ class MemoryCache final : public Cache {
     }
   };
 
+  std::size_t& bytes_of(Keep keep) { return keep == Keep::while_room ? used_bytes_ : kept_bytes_; }
+
   void drop(Entries::iterator entry) {
-    bytes_ -= entry->cost;
+    bytes_of(entry->keep) -= entry->cost;
     values_.erase(entry->key);
     (entry->keep == Keep::while_room ? used_ : kept_).erase(entry);
   }
 
-  // First what goes without a loss: the least recently used answers, sessions that are over, buckets that are full.
-  bool make_room(std::size_t cost, Clock::time_point now) {
-    if (cost > most_bytes_) return false;
-    while (bytes_ + cost > most_bytes_ && !used_.empty()) drop(std::prev(used_.end()));
-    if (bytes_ + cost <= most_bytes_) return true;
+  bool room_to_keep(std::size_t cost, Clock::time_point now) {
+    if (kept_bytes_ + cost <= most_kept_) return true;
     for (auto at = kept_.begin(); at != kept_.end();) {
       const auto entry = at++;
       if (entry->over <= now) drop(entry);
     }
-    if (bytes_ + cost > most_bytes_) forget_full_levels(now);
-    return bytes_ + cost <= most_bytes_;
+    return kept_bytes_ + cost <= most_kept_;
   }
 
   // A full bucket is as good as none. If that is not enough, all go: better too generous than refusing everybody, or
@@ -127,17 +127,17 @@ class MemoryCache final : public Cache {
   void forget_full_levels(Clock::time_point now) {
     std::erase_if(levels_, [&](const auto& level) {
       const bool full = level.second.at(now) >= level.second.burst;
-      if (full) bytes_ -= level.first.size() + entry_cost;
+      if (full) level_bytes_ -= level.first.size() + entry_cost;
       return full;
     });
-    if (bytes_ <= most_bytes_ - most_bytes_ / 4) return;
-    for (const auto& level : levels_) bytes_ -= level.first.size() + entry_cost;
+    if (level_bytes_ <= most_levels_ - most_levels_ / 4) return;
     levels_.clear();
+    level_bytes_ = 0;
   }
 
-  const std::size_t most_bytes_;
+  const std::size_t most_used_, most_kept_, most_levels_;
   std::mutex mutex_;
-  std::size_t bytes_ = 0;
+  std::size_t used_bytes_ = 0, kept_bytes_ = 0, level_bytes_ = 0;
   Entries used_;  // the most recently used first
   Entries kept_;
   std::unordered_map<std::string, Entries::iterator> values_;

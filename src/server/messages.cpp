@@ -81,11 +81,6 @@ constexpr bool complete() {
 }
 static_assert(complete(), "in the order of Say, each once");
 
-bool same_letters(std::string_view text, std::string_view lower) {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
-                    [](unsigned char a, char b) { return std::tolower(a) == b; });
-}
-
 // "q=0.8" -> 0.8; 1 if there is none.
 double quality_of(std::string_view parameters) {
   const auto at = parameters.find("q=");
@@ -97,6 +92,11 @@ double quality_of(std::string_view parameters) {
 }
 
 }  // namespace
+
+bool same_letters(std::string_view one, std::string_view other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
+}
 
 std::string_view trimmed(std::string_view text) {
   const auto begin = text.find_first_not_of(" \t");

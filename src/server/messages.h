@@ -12,6 +12,8 @@ enum class Language { english, spanish };
 // Of a header: without the blanks around it.
 std::string_view trimmed(std::string_view text);
 
+bool same_letters(std::string_view one, std::string_view other);  // but for their case, in ASCII
+
 // By an Accept-Language header: the language that it likes best of those there are; English if none.
 Language language_of(std::string_view accept_language);
 std::string_view code_of(Language language);  // "en"

@@ -159,7 +159,8 @@ std::string response(unsigned status, const Schema* schema, const std::vector<st
 
 std::set<unsigned> refusals_of(const Operation& operation) {
   std::set<unsigned> statuses(operation.refusals.begin(), operation.refusals.end());
-  if (operation.guard != Guard::open) statuses.insert({401, 403, 422, 429, 503, 500});
+  statuses.insert({403, 500, 503});
+  if (operation.guard != Guard::open) statuses.insert({401, 422, 429});
   if (operation.body != nullptr) statuses.insert({400, 413});
   if (operation.query != nullptr || has_coordinate(operation)) statuses.insert(400);
   return statuses;
@@ -178,7 +179,7 @@ std::string responses_of(const Operation& operation) {
 
 std::string body_of(const Operation& operation) {
   const std::string schema = operation.body ? schema_link(*operation.body) : R"({"type": "string"})";
-  return fmt::format(R"({{"required": true, "content": {{"{}": {{"schema": {}}}}}}})",
+  return fmt::format(R"({{"required": {}, "content": {{"{}": {{"schema": {}}}}}}})", !operation.uploads,
                      operation.uploads ? "application/x-ndjson" : "application/json", schema);
 }
 

@@ -40,9 +40,10 @@ struct Operation {
   std::string_view tag = "memories";
   bool described = true;  // in /openapi.json
   bool of_a_space = true;
-  bool quick = false;     // never waits: runs on an I/O thread
-  bool slow = false;      // takes as long as there are memories: never on all work threads at once
-  bool uploads = false;   // takes lines of any number as its body: Call::upload
+  bool quick = false;    // never waits: runs on an I/O thread
+  bool slow = false;     // takes as long as there are memories: never on all work threads at once
+  bool streams = false;  // its reply may wait for what comes
+  bool uploads = false;  // takes lines of any number as its body: Call::upload
 };
 
 std::span<const Operation> operations();

@@ -12,6 +12,7 @@ namespace fractal::server {
 namespace {
 
 constexpr std::size_t least_piece = 64u << 10;
+constexpr std::chrono::seconds most_time{1};  // before a client gets to see something
 
 }  // namespace
 
@@ -41,7 +42,9 @@ Reply refusal(unsigned status, Say what, Language language, std::string_view val
 
 Reply in_pieces(const std::function<std::optional<std::string>()>& next) {
   Reply reply;
-  while (reply.body.size() < least_piece) {  // a short answer has its length in its headers
+  const auto deadline = std::chrono::steady_clock::now() + most_time;
+  // A short answer has its length in its headers.
+  while (reply.body.size() < least_piece && std::chrono::steady_clock::now() < deadline) {
     auto piece = next();
     if (!piece) return reply;
     reply.body += *piece;

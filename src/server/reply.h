@@ -26,6 +26,7 @@ struct Reply {
   std::function<std::optional<std::string>()> more{};
   bool patient = false;  // nothing is held for the client: it has a body_timeout for each piece, not for all of them
   std::chrono::milliseconds pause{0};  // after a piece that is empty, before the next one is asked for
+  std::function<bool()> is_quiet{};    // then: that it would be empty again; never waits
 };
 
 // The first piece decides the status; the others follow while the client takes them.

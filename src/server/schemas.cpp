@@ -232,10 +232,9 @@ const Schema graph_export_query{
 const Schema changes_query{
     "ChangesQuery",
     {{.name = "after",
-      .type = integer,
-      .about =
-          "The sequence number of the last change that is known; missing: from now on. Last-Event-ID goes before it",
-      .least = 0},
+      .type = text,
+      .about = "The id of the last event that was seen, or a sequence number; missing: from now on. Last-Event-ID goes "
+               "before it"},
      {.name = "follow",
       .type = flag,
       .about = "Wait for more; else the answer ends with what there is",
@@ -243,13 +242,8 @@ const Schema changes_query{
 
 const Schema session_request{
     "SessionRequest",
-    {{.name = "tenants", .type = list, .about = "Of the token's", .nullable = true, .longest = 1'000, .element = text},
-     {.name = "namespaces",
-      .type = list,
-      .about = "Of the token's",
-      .nullable = true,
-      .longest = 1'000,
-      .element = text},
+    {{.name = "tenants", .type = list, .about = "Of the token's", .nullable = true, .longest = 20, .element = text},
+     {.name = "namespaces", .type = list, .about = "Of the token's", .nullable = true, .longest = 20, .element = text},
      {.name = "permissions",
       .type = list,
       .about = "Of the token's: read, write, delete, admin",

@@ -137,8 +137,8 @@ Reply answer_or_kept(Call& call, const Fields& fields, const std::string& where,
   const SpaceState state = call.memory.state().value();
   const Space& space = call.memory.space();
   const std::string key =
-      "answer/" + digest_of(fmt::format("{} {}{} {}{} {} {} {}", where, space.tenant.size(), space.tenant,
-                                        space.name.size(), space.name, state.number, state.sequence, state.expired) +
+      "answer/" + digest_of(fmt::format("{} {} {} {} {} {} {}", call.service.id, where, space.tenant.size(),
+                                        space.tenant, state.number, state.sequence, state.expired) +
                             '\n' + std::string(asked));
   auto kept = call.service.cache.get(key);
   const bool hit = kept && *kept;

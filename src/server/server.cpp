@@ -1,8 +1,10 @@
 // Invariant: the threads live inside Impl: when stop() has returned, none of them touches the memory, a socket or a file.
+#include "src/server/change_watch.h"
 #include "src/server/connection.h"
 #include "src/server/health_probe.h"
 #include "src/server/metrics.h"
 #include "src/server/sessions.h"
+#include "src/server/spool.h"
 
 #include "src/error.h"
 
@@ -22,8 +24,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <optional>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -54,10 +60,15 @@ Result<std::unique_ptr<Tokens>> tokens_of(const ServerOptions& options) {
 
 // For connections; some are left for files.
 std::size_t most_descriptors() {
-  constexpr std::size_t for_files = 128;
+  constexpr std::size_t for_files = 256;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return for_files;
   return limit.rlim_cur > 2 * for_files ? limit.rlim_cur - for_files : limit.rlim_cur / 2;
+}
+
+std::string new_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 Result<void> check(const ServerOptions& options) {
@@ -68,7 +79,9 @@ Result<void> check(const ServerOptions& options) {
   if (!tokens && !options.open) return wrong("no token, and not open to all");
   if (options.tls_certificate.empty() != options.tls_key.empty()) return wrong("a certificate needs its key");
   if (options.address.empty() && options.unix_socket.empty()) return wrong("nothing to listen on");
-  if (!(options.rate_limit >= 0) || !(options.rate_burst >= 0)) return wrong("a rate limit below 0");
+  for (const double rate : {options.rate_limit, options.rate_burst}) {
+    if (!std::isfinite(rate) || rate < 0) return wrong("a rate limit that is no number from 0 on");
+  }
   if (options.io_threads == 0 || options.work_threads == 0) return wrong("no threads");
   if (!options.address.empty()) {
     error_code error;
@@ -104,9 +117,9 @@ struct Server::Impl {
         access_log(std::move(log)),
         cache(options.cache ? options.cache : make_memory_cache(options.cache_bytes)),
         sessions(*cache, *tokens),
-        service{std::move(given), options,   *tokens,
-                *cache,           sessions,  metrics,
-                health,           giving_up, std::chrono::steady_clock::now()},
+        spools{.folder = options.spool_folder, .most_bytes = options.most_spooled},
+        service{std::move(given), options, *tokens, *cache,   sessions,  metrics,
+                health,           spools,  changes, new_id(), giving_up, std::chrono::steady_clock::now()},
         workers(options.work_threads),
         shared{service, workers, connections, *access_log, metrics},
         work(asio::make_work_guard(context)) {}
@@ -131,6 +144,8 @@ struct Server::Impl {
   server::Sessions sessions;
   Metrics metrics;
   server::HealthProbe health;
+  server::SpoolRoom spools;
+  server::ChangeWatch changes;
   std::atomic<bool> giving_up{false};
   Service service;
   OpenConnections connections;
@@ -265,6 +280,7 @@ Result<Server> Server::start(FractalMemory memory, ServerOptions options) {
   FRACTAL_TRY_INTO(auto tokens, tokens_of(options));
   FRACTAL_TRY_INTO(auto log, AccessLog::open(options.access_log));
   auto impl = std::make_unique<Impl>(std::move(memory), std::move(options), std::move(tokens), std::move(log));
+  FRACTAL_TRY(server::Spool::make(impl->spools));  // or the first export would find out
   auto listening = impl->listen();
   if (!listening) return std::move(listening).error();
   impl->run();

@@ -4,10 +4,21 @@
 #include "src/server/sessions.h"
 
 namespace fractal::server {
+namespace {
+
+void check_names(const std::vector<std::string>& names, const std::string& field) {
+  for (const std::string& name : names) {
+    if (name.size() > limits::space_name) refuse_value({"body", "req", field}, "a name is too long");
+  }
+}
+
+}  // namespace
 
 Reply open_session(Call& call) {
-  if (call.service.tokens.open() || call.rights.session) throw Refused{403, Say::permission_denied};
+  if (call.service.tokens.open() || !call.rights.session.empty()) throw Refused{403, Say::permission_denied};
   const Rights wanted = accepted(rights_from(call.body_text, call.rights), {"body", "req"});
+  check_names(wanted.tenants, "tenants");
+  check_names(wanted.namespaces, "namespaces");
   if (!allows_no_more(wanted, call.rights)) throw Refused{403, Say::permission_denied};
   const std::chrono::seconds life(call.body.integer("expires_in").value_or(3'600));
   const Sessions::Opened opened = call.service.sessions.open(wanted, life).value();

@@ -14,6 +14,7 @@ namespace fractal::server {
 namespace {
 
 constexpr std::string_view mark = "fms_";
+constexpr Cache::Bucket most_sessions{.per_second = 0.1, .burst = 200};  // of one token
 constexpr std::size_t id_size = 32, identity_size = 64;
 
 std::string key_of(std::string_view id) { return fmt::format("session/{}", id); }
@@ -39,6 +40,9 @@ bool may_everything(const Rights& rights) {
 bool Sessions::looks_like(std::string_view token) { return token.starts_with(mark); }
 
 Result<Sessions::Opened> Sessions::open(const Rights& rights, std::chrono::seconds life) {
+  // No token may take all the room that there is for a day.
+  FRACTAL_TRY_INTO(const auto taken, cache_.take(fmt::format("sessions/{}", rights.identity), most_sessions));
+  if (!taken.granted) return Error{Errc::unavailable, "session: too many at once"};
   FRACTAL_TRY_INTO(std::string token, new_token());
   std::string id = id_of(token);
   // The value: the identity of the token that it was made from, then the rights.
@@ -53,7 +57,7 @@ Result<std::optional<Rights>> Sessions::at(std::string_view id) const {
   const auto parent = tokens_.known(std::string_view(*value).substr(0, identity_size));
   if (!parent) return std::optional<Rights>();
   FRACTAL_TRY_INTO(Rights rights, rights_from(std::string_view(*value).substr(identity_size), *parent));
-  rights.session = true;
+  rights.session = id;
   return common(rights, *parent);
 }
 
@@ -64,7 +68,9 @@ Result<std::optional<Rights>> Sessions::find(std::string_view token) const {
 
 Result<bool> Sessions::close(std::string_view id, const Rights& by) {
   FRACTAL_TRY_INTO(const auto rights, at(id));
-  if (!rights || (rights->identity != by.identity && !may_everything(by))) return false;
+  if (!rights) return false;
+  const bool own = by.session.empty() ? rights->identity == by.identity : by.session == id;
+  if (!own && !may_everything(by)) return false;
   return cache_.erase(key_of(id));
 }
 

@@ -23,11 +23,13 @@ class Sessions {
     std::string token, id;
     Time expires_at;
   };
-  // `rights`: those of the token, or fewer. unavailable: there are too many.
+  // `rights`: those of the token, or fewer. unavailable: there are too many, or too many of this token, which may make 200
+  // at once and then one in ten seconds.
   Result<Opened> open(const Rights& rights, std::chrono::seconds life);
   // What the session and the token that it was made from allow now; nullopt: there is no such session, or not any more.
   Result<std::optional<Rights>> find(std::string_view token) const;
-  // Who may: the token that it was made from, its sessions, and whoever has all rights everywhere. False: no such session.
+  // Who may: the session itself, the token that it was made from, and whoever has all rights everywhere. False: there is
+  // no such session.
   Result<bool> close(std::string_view id, const Rights& by);
 
   static bool looks_like(std::string_view token);

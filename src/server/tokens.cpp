@@ -49,17 +49,25 @@ Result<std::vector<std::string>> names_of(std::string_view value, std::string_vi
   return names;
 }
 
-std::string list_of(const std::vector<std::string>& names) {
+std::string list_of(const std::vector<std::string>& texts) {
   std::string text = "[";
-  for (const std::string& name : names) text += (text.size() > 1 ? ", " : "") + json::quote(name);
-  return names.empty() ? "[\"*\"]" : text + "]";
+  for (const std::string& one : texts) text += (text.size() > 1 ? ", " : "") + json::quote(one);
+  return text + "]";
 }
+
+std::string list_of_names(const std::vector<std::string>& names) { return names.empty() ? R"(["*"])" : list_of(names); }
 
 // False: nothing is left. Empty: all.
 bool keep_common(std::vector<std::string>& names, const std::vector<std::string>& others) {
   if (names.empty()) names = others;
   std::erase_if(names, [&](const std::string& name) { return !contains(others, name); });
   return !names.empty() || others.empty();
+}
+
+std::array<unsigned char, 32> sha256(std::string_view text) {
+  std::array<unsigned char, 32> hash{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+  return hash;
 }
 
 template <class Bytes> std::string hexadecimal(const Bytes& bytes) {
@@ -111,8 +119,8 @@ std::string to_json(const Rights& rights) {
   if (rights.write) permissions.emplace_back("write");
   if (rights.remove) permissions.emplace_back("delete");
   if (rights.admin) permissions.emplace_back("admin");
-  return fmt::format(R"({{"tenants": {}, "namespaces": {}, "permissions": {}}})", list_of(rights.tenants),
-                     list_of(rights.namespaces), list_of(permissions));
+  return fmt::format(R"({{"tenants": {}, "namespaces": {}, "permissions": {}}})", list_of_names(rights.tenants),
+                     list_of_names(rights.namespaces), list_of(permissions));
 }
 
 Result<Rights> rights_from(std::string_view object, Rights rights) {
@@ -142,22 +150,12 @@ bool allows_no_more(const Rights& one, const Rights& other) {
          both->write == one.write && both->remove == one.remove && both->admin == one.admin;
 }
 
-std::string digest_of(std::string_view secret) {
-  std::array<unsigned char, 32> hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), hash.data());
-  return hexadecimal(hash);
-}
-
-Tokens::Hash Tokens::hash_of(std::string_view token) {
-  Hash hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), hash.data());
-  return hash;
-}
+std::string digest_of(std::string_view secret) { return hexadecimal(sha256(secret)); }
 
 std::unique_ptr<Tokens> Tokens::of_one(std::string_view token) {
   auto tokens = std::make_unique<Tokens>();
   const Rights rights{.name = "token", .identity = digest_of(token)};
-  tokens->entries_ = std::make_shared<Entries>(Entries{{hash_of(token), rights}});
+  tokens->entries_ = std::make_shared<Entries>(Entries{{sha256(token), rights}});
   return tokens;
 }
 
@@ -197,7 +195,7 @@ std::optional<Rights> Tokens::known(std::string_view identity) const {
 
 std::optional<Rights> Tokens::find(std::string_view token) const {
   const auto now = entries();
-  const Hash hash = hash_of(token);
+  const Hash hash = sha256(token);
   const Entry* found = nullptr;
   for (const Entry& entry : *now) {
     if (CRYPTO_memcmp(entry.hash.data(), hash.data(), hash.size()) == 0) found = &entry;
@@ -260,6 +258,9 @@ Result<Tokens::Entries> Tokens::read(const std::string& path) {
   for (json::Member element; reader.next(element);) {
     auto entry = entry_from(element.value);
     if (!entry) return within(entry.error(), "{}: token {}", path, entries.size() + 1);
+    const bool twice =
+        std::any_of(entries.begin(), entries.end(), [&](const Entry& other) { return other.hash == entry->hash; });
+    if (twice) return make_error(Errc::invalid_argument, "{}: token {} is there twice", path, entries.size() + 1);
     entries.push_back(std::move(*entry));
   }
   return entries;

@@ -22,7 +22,7 @@ struct Rights {
   std::vector<std::string> tenants{}, namespaces{};
   bool read = true, write = true, remove = true, admin = true;
   std::string identity{};  // of the token, without telling it; a session has that of the token it came from
-  bool session = false;
+  std::string session{};   // its id; empty: the token itself
 
   bool may(Permission permission) const noexcept;
   bool may_see(std::string_view tenant, std::string_view space) const;
@@ -64,7 +64,6 @@ class Tokens {
     Rights rights{};
   };
   using Entries = std::vector<Entry>;
-  static Hash hash_of(std::string_view token);
   std::shared_ptr<const Entries> entries() const;
   static Result<Hash> hash_from(std::string_view value);
   static Result<Entry> entry_from(std::string_view object);

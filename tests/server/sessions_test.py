@@ -53,7 +53,7 @@ class Sessions(ServerTest):
         for more in ({"permissions": ["read", "delete"]}, {"permissions": ["admin"]}, {"tenants": ["bob"]}, {"tenants": ["*"]},
                      {"tenants": ["alice", "bob"]}):
             self.refused(403, "Permission denied", "POST", "/sessions", more, token="alice-token", X_Soma_Tenant="alice")
-        for wrong in ({"permissions": ["fly"]}, {"permissions": []}, {"tenants": [1]}, {"tenants": 1}, {"expires_in": 0}, {"expires_in": 86401}):
+        for wrong in ({"permissions": ["fly"]}, {"permissions": []}, {"tenants": [1]}, {"tenants": 1}, {"namespaces": ["n" * 300]}, {"expires_in": 0}, {"expires_in": 86401}):
             self.assertEqual(self.ask("POST", "/sessions", wrong, token="alice-token", X_Soma_Tenant="alice").status, 422, wrong)
         self.refused(401, "Unauthorized", "POST", "/sessions", {}, token=None)
 
@@ -71,8 +71,35 @@ class Sessions(ServerTest):
         self.good("GET", "/memories", token=other["token"])
         mine = self.opened("alice-token")
         self.assertTrue(self.good("DELETE", f"/sessions/{mine['id']}", token="all-token")["revoked"])
-        own = self.opened("alice-token")
+        sibling, own = self.opened("alice-token"), self.opened("alice-token")
+        self.assertFalse(self.good("DELETE", f"/sessions/{sibling['id']}", token=own["token"], X_Soma_Tenant="alice")["revoked"])
         self.assertTrue(self.good("DELETE", f"/sessions/{own['id']}", token=own["token"], X_Soma_Tenant="alice")["revoked"])
+
+    def test_an_import_ends_with_its_session(self):
+        session = self.opened("all-token", expires_in=1)
+        with self.server.connect() as client:
+            line = b'{"coordinate": [77], "payload": {}}\n'
+            client.sendall(f"POST /memories/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {session['token']}\r\nContent-Length: {len(line)}\r\n\r\n".encode() + line[:9])
+            time.sleep(1.3)
+            client.sendall(line[9:])
+            self.assertIn(b" 401 ", client.recv(4096).splitlines()[0])
+        self.refused(404, "Memory not found", "GET", "/memories/77", token="all-token")
+
+    def test_a_stream_ends_with_its_session(self):
+        session = self.opened("all-token", expires_in=1)
+        client = self.server.client()
+        client.request("GET", "/changes", headers={"Authorization": f"Bearer {session['token']}"})
+        self.assertTrue(client.getresponse().read().startswith(b"retry: "))  # to its end
+        client.close()
+
+    def test_no_token_takes_all_sessions(self):
+        self.write_tokens([entry("all", "all-token", ["admin"]), entry("greedy", "greedy-token", ["read"]),
+                           entry("alice", "alice-token", ["read", "write"], ["alice", "ann"])])
+        self.server.process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.ask("GET", "/memories", token="greedy-token").status == 200)
+        statuses = [self.ask("POST", "/sessions", {"expires_in": 2}, token="greedy-token").status for _ in range(220)]
+        self.assertIn(503, statuses)
+        self.opened("all-token")
 
     def test_it_ends_by_itself(self):
         session = self.opened("all-token", expires_in=1)
@@ -122,7 +149,7 @@ class Open(ServerTest):
         self.good("GET", "/memories", token=None)
         for headers in ({"Origin": "http://localhost:3000"}, {"Host": "localhost"}, {"Host": "127.0.0.1:1"}, {"Host": "[::1]:80"}):
             self.good("GET", "/memories", token=None, **headers)
-        for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example"}):
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "[::1].evil"}, {"Host": "evil://localhost"}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": "null"}, {"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example"}):
             self.refused(403, "Permission denied", "GET", "/memories", token=None, **headers)
 
 

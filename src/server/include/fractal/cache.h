@@ -1,5 +1,5 @@
 // What a server keeps beside the memory, for a while: answers of searches, sessions, and the buckets of rate limits.
-// Servers that share a cache share these. In this process by default; derive from Cache for another place.
+// Servers that share a cache share sessions and buckets. In this process by default; derive from Cache for another place.
 #ifndef FRACTAL_CACHE_H
 #define FRACTAL_CACHE_H
 
@@ -14,7 +14,8 @@
 
 namespace fractal {
 
-// Any thread may call. Keys and values are any bytes. Nothing here has to survive the process.
+// Any thread may call, also those that must not wait for long: a request is let in by it. Keys and values are any bytes.
+// Nothing here has to survive the process.
 class FRACTAL_API Cache {
  public:
   virtual ~Cache() = default;
@@ -45,7 +46,8 @@ class FRACTAL_API Cache {
   virtual Result<Taken> take(std::string_view key, const Bucket& bucket) = 0;
 };
 
-// In this process. Holds about so many bytes with keys and what else an entry costs, those that must stay included.
+// In this process. Holds at most about so many bytes with keys and what else an entry costs: half of them of what may go, a
+// quarter of what must stay, a quarter of buckets.
 FRACTAL_API std::shared_ptr<Cache> make_memory_cache(std::size_t most_bytes = 32u << 20);
 
 }  // namespace fractal

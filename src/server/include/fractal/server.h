@@ -47,10 +47,11 @@ struct ServerOptions {
 
   // Further ones wait to be accepted. Never more than the process may have descriptors.
   std::size_t most_connections = 20'000;
-  std::size_t most_body = 16u << 20;                   // bytes of a request; beyond: 413
-  std::uint64_t most_import = std::uint64_t{4} << 30;  // bytes of POST /memories/import; beyond: 413
-  std::size_t most_bodies = 256u << 20;                // bytes of all requests that are there at once; beyond: 503
-  // Where exports and imports lie meanwhile, in files without names; empty: /var/tmp.
+  std::size_t most_body = 16u << 20;                     // bytes of a request; beyond: 413
+  std::uint64_t most_import = std::uint64_t{4} << 30;    // bytes of POST /memories/import; beyond: 413
+  std::size_t most_bodies = 256u << 20;                  // bytes of all requests that are there at once; beyond: 503
+  std::uint64_t most_spooled = std::uint64_t{16} << 30;  // bytes of all exports and imports under way; beyond: 503
+  // Where those lie, in files without names; empty: /var/tmp.
   std::string spool_folder{};
   std::size_t most_header = 16u << 10;               // bytes of a request line with its headers; beyond: 431
   std::chrono::milliseconds idle_timeout{75'000};    // between two requests
@@ -61,6 +62,7 @@ struct ServerOptions {
 
   std::size_t io_threads = 2;        // they never wait for the memory
   std::size_t work_threads = 4;      // that do
+  std::size_t most_streams = 2'000;  // GET /changes at once; beyond: 503
   std::size_t most_waiting = 1'024;  // requests without a work thread; beyond: 503
 
   // A line of JSON for each request: never payloads, questions or tokens. "-": standard error; empty: none.
