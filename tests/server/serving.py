@@ -52,14 +52,14 @@ class Description:
 class Server:
     """`fractal serve` until stop(); its database stays in the folder."""
 
-    def __init__(self, folder, *words, token=TOKEN, db="memory.db", environment=None):
+    def __init__(self, folder, *words, token=TOKEN, db="memory.db", environment=None, program=PROGRAM, user=None):
         settings = {key: value for key, value in os.environ.items() if not key.startswith(("FRACTAL_", "SOMA_"))}
         settings.update(environment or {})
         if token:
             settings["FRACTAL_API_TOKEN"] = token
         self.errors = open(os.path.join(folder, "stderr"), "ab")
-        self.process = subprocess.Popen([PROGRAM, "--json", "--db", os.path.join(folder, db), "serve", "--port", "0", *words],
-                                        cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=self.errors)
+        self.process = subprocess.Popen([program, "--json", "--db", os.path.join(folder, db), "serve", "--port", "0", *words],
+                                        cwd=folder, env=settings, user=user, stdout=subprocess.PIPE, stderr=self.errors)
         line = self.process.stdout.readline()
         if not line:
             self.process.wait()

@@ -13,12 +13,16 @@ if(NOT TARGET FractalMemory_server OR NOT TARGET fractal)
   return()
 endif()
 
+# Programs of the packages in tests/server/requirements.txt.
+get_filename_component(fractal_test_tools "${FRACTAL_TEST_PYTHON}" DIRECTORY)
+
 function(fractal_server_test name program)
   add_test(NAME server_${name} COMMAND "${FRACTAL_PYTHON3}" "${CMAKE_CURRENT_SOURCE_DIR}/server/${name}_test.py" -v)
-  set_tests_properties(server_${name} PROPERTIES ENVIRONMENT "FRACTAL_PROGRAM=${program};PYTHONDONTWRITEBYTECODE=1")
+  set_tests_properties(server_${name} PROPERTIES ENVIRONMENT
+    "FRACTAL_PROGRAM=${program};FRACTAL_TEST_TOOLS=${fractal_test_tools};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 
-foreach(name clients contract documentation http openapi rights sessions transfer)
+foreach(name clients contract deployment documentation http openapi rights sessions transfer)
   fractal_server_test(${name} "$<TARGET_FILE:fractal>")
 endforeach()
 if(FRACTAL_TEST_PACKAGING)
