@@ -305,9 +305,17 @@ class Compiler {
   static Piece version(const FilterNode& node, FilterOp op) {
     if (op == FilterOp::exists) return always();
     if (op == FilterOp::prefix || op == FilterOp::contains) return never();
-    std::vector<Piece> pieces;
-    for (const Value& value : node.values) pieces.push_back(compare_version(op, value));
-    return any_of(std::move(pieces));
+    if (op != FilterOp::in) return compare_version(op, node.values.front());
+    // A list, not a chain of OR: SQLite's expressions may be 1,000 deep.
+    std::vector<Piece> equalities;
+    for (const Value& value : node.values) {
+      const auto* whole = std::get_if<std::int64_t>(&value.variant());
+      const auto* real = std::get_if<double>(&value.variant());
+      if ((whole && *whole < 0) || (real && *real < 0)) continue;
+      equalities.push_back(compare_version(FilterOp::eq, value));
+      if (!equalities.back().restricted) return unrestricted();
+    }
+    return in_list("m.version", std::move(equalities));
   }
 
   static Piece compare_version(FilterOp op, const Value& value) {

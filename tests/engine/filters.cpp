@@ -176,6 +176,23 @@ TEST_CASE("hostile paths are names like any other") {
   CHECK(memory.verify().value().ok());
 }
 
+TEST_CASE("a list of values may be as long as the limit says, for every field") {
+  const auto memory = open_fresh();
+  memory.store({.coordinate = {1}, .payload = R"({"n": 7})"}).value();
+  for (const std::string_view path :
+       {"n", "$metadata.n", "$type", "$importance", "$version", "$created_at", "$id", "$coordinate"}) {
+    CAPTURE(path);
+    std::vector<Value> none(9'999, Value(-5)), numbers;
+    for (int i = 0; i < 9'999; ++i) numbers.emplace_back(1'000'000 + i);
+    for (std::vector<Value> values : {none, numbers}) {
+      CHECK(memory.list({.filter = Filter::in(path, values)}).value().memories.empty());
+      values.emplace_back(path == "n" ? 7 : 1);
+      const bool passes = path == "n" || path == "$version";
+      CHECK(memory.list({.filter = Filter::in(path, values)}).value().memories.size() == (passes ? 1 : 0));
+    }
+  }
+}
+
 TEST_CASE("a filter asked again sees what was written, and what expired, in between") {
   TestClock clock;
   const FractalMemory memory = FractalMemory::open(clock.on(fresh_options())).value();
