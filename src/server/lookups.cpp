@@ -35,8 +35,9 @@ std::vector<std::string_view> steps_of(std::string_view name) {
   std::vector<std::string_view> steps;
   for (;;) {
     const auto at = name.find("__", 1);
-    steps.push_back(name.substr(0, at));
-    if (at == std::string_view::npos) return steps;
+    const bool last = at == std::string_view::npos || at + 2 == name.size();  // __main__ is one name
+    steps.push_back(last ? name : name.substr(0, at));
+    if (last) return steps;
     name.remove_prefix(at + 2);
   }
 }

@@ -26,11 +26,15 @@ struct Field {
   std::vector<std::string_view> choices{};      // of a text
   const Schema* of = nullptr;                   // type schema, and list: of its elements
   FieldType element = FieldType::text;          // list without `of`
+  // For /openapi.json; the operation itself, or the library, checks them.
+  std::string_view format{}, pattern{};  // of a text, or of the texts in a list
+  std::string_view shape{};              // of an object: its name in shapes()
 };
 
 struct Schema {
   std::string_view name;
   std::vector<Field> fields;
+  std::vector<const Schema*> one_of{};  // for /openapi.json: one of these, in place of all fields
 };
 
 }  // namespace fractal::server

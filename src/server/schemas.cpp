@@ -1,7 +1,13 @@
 // Invariant: a schema is defined before another one points to it; nothing else describes a request or an answer.
 #include "src/server/schemas.h"
 
+#include "src/server/shapes.h"
+
 #include <fractal/types.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace fractal::server::schemas {
 namespace {
@@ -13,8 +19,38 @@ constexpr auto most_top_k = static_cast<std::int64_t>(limits::top_k);
 const std::vector<std::string_view> types{"episodic", "semantic"};
 const std::vector<std::string_view> directions{"outgoing", "incoming", "both"};
 
+constexpr auto most_version = std::numeric_limits<std::int64_t>::max();
+
+Field coordinate(std::string_view name, std::string_view about, bool required = true) {
+  return {.name = name, .type = text, .about = about, .required = required, .pattern = coordinate_pattern};
+}
+
 Field coord(std::string_view about = "Numbers separated by commas, such as \"1,2,3\"") {
-  return {.name = "coord", .type = text, .about = about, .required = true};
+  return coordinate("coord", about);
+}
+
+Field within(bool nullable) {
+  Field field = coordinate("within", "Only this coordinate and what begins with it", false);
+  field.nullable = nullable;
+  return field;
+}
+
+Field expires_at(std::string_view about) {
+  return {.name = "expires_at",
+          .type = text,
+          .about = about,
+          .nullable = true,
+          .format = "date-time",
+          .pattern = time_pattern};
+}
+
+Field if_version() {
+  return {.name = "if_version",
+          .type = integer,
+          .about = "Only if it has this version (0: is not there), else 409",
+          .nullable = true,
+          .least = 0,
+          .most = most_version};
 }
 
 Field link_type(std::string_view about, std::string_view otherwise) {
@@ -50,7 +86,8 @@ const Field top_k{
 const Field filters{.name = "filters",
                     .type = object,
                     .about = "Payload members and their values; with lookups such as year__gte",
-                    .nullable = true};
+                    .nullable = true,
+                    .shape = "Lookups"};
 
 }  // namespace
 
@@ -67,15 +104,8 @@ const Schema store_request{"MemoryStoreRequest",
                              .about = "As many numbers as the other vectors of the space have",
                              .nullable = true,
                              .longest = limits::dimension},
-                            {.name = "expires_at",
-                             .type = text,
-                             .about = "From then on no answer has it: 2027-01-31T12:00:00Z",
-                             .nullable = true},
-                            {.name = "if_version",
-                             .type = integer,
-                             .about = "Only if it has this version (0: is not there), else 409",
-                             .nullable = true,
-                             .least = 0}}};
+                            expires_at("From then on no answer has it: 2027-01-31T12:00:00Z"),
+                            if_version()}};
 
 const Schema patch_request{
     "MemoryPatchRequest",
@@ -84,27 +114,62 @@ const Schema patch_request{
      {.name = "memory_type", .type = text, .choices = types},
      {.name = "importance", .type = number},
      {.name = "embedding", .type = vector, .about = "Empty: removes the vector", .longest = limits::dimension},
-     {.name = "expires_at", .type = text, .about = "null: never", .nullable = true},
-     {.name = "if_version", .type = integer, .nullable = true, .least = 0}}};
+     expires_at("null: never"),
+     if_version()}};
 
-const Schema batch_entry{"MemoryBatchEntry",
-                         {{.name = "op",
-                           .type = text,
-                           .about = "What to do",
-                           .otherwise = "\"store\"",
-                           .choices = {"store", "patch", "delete", "link", "unlink"}},
-                          {.name = "coord", .type = text, .about = "For store, patch and delete"},
-                          {.name = "payload", .type = object},
-                          {.name = "memory_type", .type = text, .choices = types},
-                          {.name = "importance", .type = number},
-                          {.name = "metadata", .type = object, .nullable = true},
-                          {.name = "embedding", .type = vector, .nullable = true, .longest = limits::dimension},
-                          {.name = "expires_at", .type = text, .nullable = true},
-                          {.name = "if_version", .type = integer, .nullable = true, .least = 0},
-                          {.name = "from_coord", .type = text, .about = "For link and unlink"},
-                          {.name = "to_coord", .type = text},
-                          link_type("For link and unlink", "\"related\""),
-                          {.name = "strength", .type = number, .otherwise = "1.0"}}};
+namespace {
+
+// The fields of a batch's entries. What is required, and what there is, hangs on `op`: see batch_entry.
+const std::vector<Field> entry_fields{
+    {.name = "op",
+     .type = text,
+     .about = "What to do",
+     .otherwise = "\"store\"",
+     .choices = {"store", "patch", "delete", "link", "unlink"}},
+    coordinate("coord", "For store, patch and delete", false),
+    {.name = "payload", .type = object},
+    {.name = "memory_type", .type = text, .choices = types},
+    {.name = "importance", .type = number},
+    {.name = "metadata", .type = object, .nullable = true},
+    {.name = "embedding", .type = vector, .nullable = true, .longest = limits::dimension},
+    expires_at(""),
+    if_version(),
+    coordinate("from_coord", "For link and unlink", false),
+    coordinate("to_coord", "", false),
+    link_type("For link and unlink", "\"related\""),
+    {.name = "strength", .type = number, .otherwise = "1.0"}};
+
+Schema entry(std::string_view name, std::string_view op, const std::vector<std::string_view>& required,
+             const std::vector<std::string_view>& optional) {
+  const auto in = [](const std::vector<std::string_view>& names, std::string_view one) {
+    return std::find(names.begin(), names.end(), one) != names.end();
+  };
+  Schema schema{name, {}};
+  for (Field field : entry_fields) {
+    if (field.name == "op") {
+      field.choices = {op};
+      if (op != "store") field.otherwise = {};
+    }
+    field.required = in(required, field.name) || (field.name == "op" && op != "store");
+    if (field.required || field.name == "op" || in(optional, field.name)) schema.fields.push_back(std::move(field));
+  }
+  return schema;
+}
+
+const Schema batch_store = entry("MemoryBatchStore", "store", {"coord", "payload"},
+                                 {"memory_type", "importance", "metadata", "embedding", "expires_at", "if_version"});
+const Schema batch_patch =
+    entry("MemoryBatchPatch", "patch", {"coord"},
+          {"payload", "memory_type", "importance", "metadata", "embedding", "expires_at", "if_version"});
+const Schema batch_delete = entry("MemoryBatchDelete", "delete", {"coord"}, {"if_version"});
+const Schema batch_link =
+    entry("MemoryBatchLink", "link", {"from_coord", "to_coord"}, {"link_type", "strength", "metadata"});
+const Schema batch_unlink = entry("MemoryBatchUnlink", "unlink", {"from_coord", "to_coord"}, {"link_type"});
+
+}  // namespace
+
+const Schema batch_entry{
+    "MemoryBatchEntry", entry_fields, {&batch_store, &batch_patch, &batch_delete, &batch_link, &batch_unlink}};
 
 const Schema batch_request{"MemoryBatchRequest",
                            {{.name = "entries",
@@ -132,7 +197,8 @@ const Schema search_request{
      {.name = "filter",
       .type = object,
       .about = "Filter algebra: {\"year\": {\"$gte\": 2024}, \"$not\": {..}}",
-      .nullable = true},
+      .nullable = true,
+      .shape = "Filter"},
      {.name = "vector",
       .type = FieldType::vector,
       .about = "Beside or instead of the text",
@@ -147,8 +213,9 @@ const Schema search_request{
       .about = "Coordinates; what is linked with them ranks higher",
       .nullable = true,
       .longest = 64,
-      .element = text},
-     {.name = "within", .type = text, .about = "Only this coordinate and what begins with it", .nullable = true},
+      .element = text,
+      .pattern = coordinate_pattern},
+     within(true),
      {.name = "exact", .type = flag, .about = "Every vector is compared", .otherwise = "false"},
      {.name = "explain", .type = flag, .about = "Parts of each score", .otherwise = "false"}}};
 
@@ -161,22 +228,20 @@ const Schema list_query{
       .otherwise = "\"coordinate\"",
       .choices = {"coordinate", "created_at", "importance"}},
      {.name = "descending", .type = flag, .otherwise = "false"},
-     {.name = "within", .type = text, .about = "Only this coordinate and what begins with it"},
+     within(false),
      {.name = "memory_type", .type = text, .choices = types},
      filters,
-     {.name = "filter", .type = object, .about = "Filter algebra"}}};
+     {.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"}}};
 
 const Schema link_request{"GraphLinkRequest",
-                          {{.name = "from_coord", .type = text, .required = true},
-                           {.name = "to_coord", .type = text, .required = true},
+                          {coordinate("from_coord", ""),
+                           coordinate("to_coord", ""),
                            link_type("", "\"related\""),
                            {.name = "strength", .type = number, .otherwise = "1.0"},
                            {.name = "metadata", .type = object, .nullable = true}}};
 
 const Schema unlink_request{"GraphUnlinkQuery",
-                            {{.name = "from_coord", .type = text, .required = true},
-                             {.name = "to_coord", .type = text, .required = true},
-                             link_type("", "\"related\"")}};
+                            {coordinate("from_coord", ""), coordinate("to_coord", ""), link_type("", "\"related\"")}};
 
 const Schema neighbors_query{"GraphNeighborsQuery",
                              {coord(),
@@ -193,8 +258,8 @@ const Schema neighbors_query{"GraphNeighborsQuery",
 
 const Schema path_query{
     "GraphPathQuery",
-    {{.name = "from_coord", .type = text, .required = true},
-     {.name = "to_coord", .type = text, .required = true},
+    {coordinate("from_coord", ""),
+     coordinate("to_coord", ""),
      {.name = "max_length",
       .type = integer,
       .about = "Coordinates on the path at most",
@@ -257,16 +322,16 @@ const Schema erase_query{
     {{.name = "purge", .type = flag, .about = "Also rewrite the file: no byte stays in it", .otherwise = "false"}}};
 
 const Schema memory{"MemoryRecord",
-                    {{.name = "coordinate", .type = vector, .required = true},
+                    {{.name = "coordinate", .type = list, .required = true, .element = number},
                      {.name = "payload", .type = object, .required = true},
                      {.name = "memory_type", .type = text, .required = true, .choices = types},
                      {.name = "metadata", .type = object, .required = true},
                      {.name = "importance", .type = number, .required = true},
-                     {.name = "created_at", .type = text, .required = true},
-                     {.name = "updated_at", .type = text, .required = true},
+                     {.name = "created_at", .type = text, .required = true, .format = "date-time"},
+                     {.name = "updated_at", .type = text, .required = true, .format = "date-time"},
                      {.name = "version", .type = integer, .required = true},
                      {.name = "id", .type = text, .required = true},
-                     {.name = "expires_at", .type = text}}};
+                     {.name = "expires_at", .type = text, .format = "date-time"}}};
 
 const Schema store_response{"MemoryStoreResponse",
                             {{.name = "coord", .type = text, .about = "As sent", .required = true},
@@ -301,7 +366,7 @@ const Schema score_part{"ScorePart",
                          {.name = "contribution", .type = number, .required = true}}};
 
 const Schema search_hit{"MemorySearchHit",
-                        {{.name = "coordinate", .type = vector, .required = true},
+                        {{.name = "coordinate", .type = list, .required = true, .element = number},
                          {.name = "payload", .type = object, .required = true},
                          {.name = "memory_type", .type = text, .required = true, .choices = types},
                          {.name = "importance", .type = number, .required = true},
@@ -340,7 +405,7 @@ const Schema unlink_response{"GraphUnlinkResponse",
                               {.name = "deleted", .type = flag, .required = true}}};
 
 const Schema neighbor{"GraphNeighbor",
-                      {{.name = "coordinate", .type = vector, .required = true},
+                      {{.name = "coordinate", .type = list, .required = true, .element = number},
                        {.name = "link_type", .type = text, .about = "Of the link that led to it", .required = true},
                        {.name = "strength", .type = number, .required = true},
                        {.name = "hops", .type = integer, .required = true}}};
@@ -399,7 +464,7 @@ const Schema health_response{
      {.name = "status", .type = text, .required = true, .choices = {"healthy", "degraded", "unhealthy"}},
      {.name = "version", .type = text, .required = true},
      {.name = "uptime_seconds", .type = number, .required = true},
-     {.name = "timestamp", .type = text, .required = true},
+     {.name = "timestamp", .type = text, .required = true, .format = "date-time"},
      {.name = "services", .type = list, .required = true, .of = &health_service},
      {.name = "database",
       .type = schema,

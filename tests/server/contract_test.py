@@ -321,6 +321,13 @@ class Contract(ServerTest):
             answer = self.ask("POST", "/memories/search", {"query": "x", "filters": filters})
             self.assertEqual((answer.status, answer.json()["detail"][0]["loc"]), (422, ["body", "req", "filters"]))
 
+    def test_a_name_between_underscores_has_no_lookup(self):
+        space = {"X_Soma_Namespace": "underscores"}
+        self.good("POST", "/memories", {"coord": "1", "payload": {"__main__": 1, "a": {"__b__": 2}}}, **space)
+        for filters, hits in (({"__main__": 1}, 1), ({"__main__": 2}, 0), ({"a____b__": 2}, 1)):
+            found = self.good("GET", "/memories?filters=" + urllib.parse.quote(json.dumps(filters)), **space)
+            self.assertEqual(len(found["memories"]), hits, filters)
+
     def test_names_of_members_in_422(self):
         answer = self.ask("POST", "/memories", '{"coord": "1", "payload": {}, "01": NaN}')
         self.assertEqual(answer.json()["detail"][0]["loc"], ["body", "req", "01"])

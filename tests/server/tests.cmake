@@ -22,9 +22,11 @@ function(fractal_server_test name program)
     "FRACTAL_PROGRAM=${program};FRACTAL_TEST_TOOLS=${fractal_test_tools};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 
-foreach(name clients contract deployment documentation http openapi rights sessions transfer)
+foreach(name clients contract deployment documentation http openapi rights schemathesis sessions transfer)
   fractal_server_test(${name} "$<TARGET_FILE:fractal>")
 endforeach()
+# The longest of these, and two at once in itself.
+set_tests_properties(server_schemathesis PROPERTIES COST 500 PROCESSORS 2)
 if(FRACTAL_TEST_PACKAGING)
   fractal_server_test(kills "${CMAKE_CURRENT_BINARY_DIR}/packaging/prefix_shared/bin/fractal")
   set_tests_properties(server_kills PROPERTIES FIXTURES_REQUIRED prefix_shared)
