@@ -23,7 +23,7 @@ constexpr std::array table{
       {"type": "object", "propertyNames": {"minLength": 1, "maxLength": 512},
        "additionalProperties": {"$ref": "#/components/schemas/LookupValue"}}]})"},
     Shape{"Filter", R"({"type": "object",
-      "description": "All of its members hold: {\"year\": {\"$gte\": 2024}, \"$or\": [..], \"$metadata.source\": \"a\"}",
+      "description": "All of its members hold: {\"year\": {\"$gte\": 2024}, \"$or\": [..], \"$metadata.by\": \"a\"}",
       "properties": {
         "$and": {"type": "array", "items": {"$ref": "#/components/schemas/Filter"}},
         "$or": {"type": "array", "items": {"$ref": "#/components/schemas/Filter"}},
