@@ -131,7 +131,7 @@ Reply get_health(Call& call) {
                       .text("version", version())
                       .number("uptime_seconds", seconds_since(call.service.started))
                       .text("timestamp", iso_time(now))
-                      .raw("services", "[" + service_text(health, latency) + "]")
+                      .raw("services", array_of({service_text(health, latency)}))
                       .raw("database", database)
                       .raw("tenants", array_of(tenants))
                       .raw("system", system_text())
