@@ -209,7 +209,8 @@ void compare_hits(const FractalMemory& memory, std::uint16_t port, const Questio
     const std::string reply = ask_server(port, questions.requests[i]);
     std::size_t at = 0;
     for (const auto& hit : memory.search(questions.texts[i], questions.options()).value().hits) {
-      at = reply.find(fmt::format("\"coordinate\": [1.0, {:.1f}]", hit.memory.coordinate.components()[1]), at);
+      const auto numbers = hit.memory.coordinate.components();
+      at = reply.find(fmt::format("\"coordinate\": [{:.1f}, {:.1f}]", numbers[0], numbers[1]), at);
       if (at++ == std::string::npos) throw std::runtime_error("the server finds something else: " + questions.texts[i]);
     }
   }
