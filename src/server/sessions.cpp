@@ -14,7 +14,7 @@ namespace fractal::server {
 namespace {
 
 constexpr std::string_view mark = "fms_";
-constexpr Cache::Bucket most_sessions{.per_second = 0.1, .burst = 200};  // of one token
+constexpr Cache::Bucket most_sessions{.per_second = 0.1, .burst = 1'000};  // of one token
 constexpr std::size_t id_size = 32, identity_size = 64;
 
 std::string key_of(std::string_view id) { return fmt::format("session/{}", id); }
@@ -39,16 +39,16 @@ bool may_everything(const Rights& rights) {
 
 bool Sessions::looks_like(std::string_view token) { return token.starts_with(mark); }
 
-Result<Sessions::Opened> Sessions::open(const Rights& rights, std::chrono::seconds life) {
+Result<std::optional<Sessions::Opened>> Sessions::open(const Rights& rights, std::chrono::seconds life) {
   // No token may take all the room that there is for a day.
   FRACTAL_TRY_INTO(const auto taken, cache_.take(fmt::format("sessions/{}", rights.identity), most_sessions));
-  if (!taken.granted) return Error{Errc::unavailable, "session: too many at once"};
+  if (!taken.granted) return std::optional<Opened>();
   FRACTAL_TRY_INTO(std::string token, new_token());
   std::string id = id_of(token);
   // The value: the identity of the token that it was made from, then the rights.
   FRACTAL_TRY(cache_.put(key_of(id), rights.identity + to_json(rights), life, Cache::Keep::until_over));
   const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-  return Opened{std::move(token), std::move(id), now + life};
+  return std::optional(Opened{std::move(token), std::move(id), now + life});
 }
 
 Result<std::optional<Rights>> Sessions::at(std::string_view id) const {

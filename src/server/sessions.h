@@ -23,9 +23,9 @@ class Sessions {
     std::string token, id;
     Time expires_at;
   };
-  // `rights`: those of the token, or fewer. unavailable: there are too many, or too many of this token, which may make 200
-  // at once and then one in ten seconds.
-  Result<Opened> open(const Rights& rights, std::chrono::seconds life);
+  // `rights`: those of the token, or fewer. nullopt: too many of this token, which may make 1,000 at once and then one in ten
+  // seconds. unavailable: too many in all.
+  Result<std::optional<Opened>> open(const Rights& rights, std::chrono::seconds life);
   // What the session and the token that it was made from allow now; nullopt: there is no such session, or not any more.
   Result<std::optional<Rights>> find(std::string_view token) const;
   // Who may: the session itself, the token that it was made from, and whoever has all rights everywhere. False: there is
