@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import subprocess
 import threading
 import time
@@ -88,33 +87,6 @@ class Transfer(ServerTest):
         self.assertEqual(answer.headers["Content-Type"], "text/vnd.graphviz")
         drawn = subprocess.run(["dot", "-Tplain"], input=answer.body, capture_output=True, check=True).stdout.decode()
         self.assertEqual(drawn.count("\nedge "), 3)
-
-    def test_a_large_export_and_import_keep_little_in_memory(self):
-        def memory():
-            with open(f"/proc/{self.server.process.pid}/status", encoding="ascii") as status:
-                return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
-        line = json.dumps({"coordinate": [0], "payload": {"text": "x" * 4000}})
-        count = 20_000  # 80 MB
-        def lines():
-            for i in range(count):
-                yield (line.replace("[0]", f"[{i}]") + "\n").encode()
-        before = memory()
-        answer = self.ask("POST", "/memories/import", lines(), X_Soma_Tenant="large")
-        self.assertEqual(answer.json()["memories"], count)
-        client = self.server.client()
-        client.request("GET", "/memories/export?embeddings=false", headers={"Authorization": f"Bearer {TOKEN}", "X-Soma-Tenant": "large"})
-        response, size = client.getresponse(), 0
-        while piece := response.read(1 << 20):
-            size += len(piece)
-        client.close()
-        self.assertGreater(size, 80_000_000)
-        self.assertEqual(os.listdir("/proc/self/cwd") and [name for name in os.listdir(self.folder) if name.startswith("fractal-")], [])
-        grown = memory() - before
-        print(f"80 MB in and out: {grown / 1024:.0f} MiB more memory")
-        self.assertLess(grown, self.most_grown)
-
-    # KiB. Half of the data, and what sanitizers keep of freed memory (256 MB).
-    most_grown = 340 << 10
 
     def test_what_is_wrong_with_a_line(self):
         good = '{"coordinate": [1], "payload": {"a": 1}}\n'
