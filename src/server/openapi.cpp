@@ -42,12 +42,20 @@ std::string shape_schema(const Field& field) {
 constexpr std::string_view component_schema =
     R"({"type": "number", "minimum": -3.4028234663852886e38, "maximum": 3.4028234663852886e38})";
 
+std::string choices_of(const Field& field, bool nullable) {
+  std::vector<std::string> choices;
+  for (const std::string_view choice : field.choices) choices.push_back(json::quote(choice));
+  if (nullable) choices.emplace_back("null");
+  return array_of(choices);
+}
+
 std::string element_schema(const Field& field) {
   if (field.type == FieldType::vector) return std::string(component_schema);
   if (field.of != nullptr) return schema_link(*field.of);
   Object object;
   if (const std::string type = type_name(field.element); !type.empty()) object.text("type", type);
   if (!field.pattern.empty()) object.text("pattern", field.pattern);
+  if (!field.choices.empty()) object.raw("enum", choices_of(field, false));
   return object.str();
 }
 
@@ -64,17 +72,12 @@ std::string value_schema(const Field& field) {
   if (list) object.raw("items", element_schema(field));
   if (!field.about.empty()) object.text("description", field.about);
   if (!field.otherwise.empty()) object.raw("default", field.otherwise);
-  if (field.least) object.raw("minimum", fmt::to_string(*field.least));
+  if (field.least) object.raw(list ? "minItems" : "minimum", fmt::to_string(*field.least));
   if (field.most) object.raw("maximum", fmt::to_string(*field.most));
   if (field.longest != 0) object.count(list ? "maxItems" : "maxLength", field.longest);
   if (!field.format.empty()) object.text("format", field.format);
   if (!field.pattern.empty() && !list) object.text("pattern", field.pattern);
-  if (!field.choices.empty()) {
-    std::vector<std::string> choices;
-    for (const std::string_view choice : field.choices) choices.push_back(json::quote(choice));
-    if (field.nullable) choices.emplace_back("null");
-    object.raw("enum", array_of(choices));
-  }
+  if (!field.choices.empty() && !list) object.raw("enum", choices_of(field, field.nullable));
   return object.str();
 }
 

@@ -21,9 +21,9 @@ struct Field {
   bool required = false;
   bool nullable = false;
   std::string_view otherwise{};                 // the value of one that is missing, as JSON; for people
-  std::optional<std::int64_t> least{}, most{};  // of an integer or number
+  std::optional<std::int64_t> least{}, most{};  // of an integer or number; a list's least elements, for /openapi.json
   std::size_t longest = 0;                      // characters of a text, elements of a list or vector; 0: any
-  std::vector<std::string_view> choices{};      // of a text
+  std::vector<std::string_view> choices{};      // of a text, or of the texts in a list, for /openapi.json
   const Schema* of = nullptr;                   // type schema, and list: of its elements
   FieldType element = FieldType::text;          // list without `of`
   // For /openapi.json; the operation itself, or the library, checks them.

@@ -272,10 +272,10 @@ const Schema path_query{
 
 const Schema export_query{
     "MemoryExportQuery",
-    {{.name = "within", .type = text, .about = "Only this coordinate and what begins with it"},
+    {within(false),
      {.name = "memory_type", .type = text, .choices = types},
      filters,
-     {.name = "filter", .type = object, .about = "Filter algebra"},
+     {.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"},
      {.name = "embeddings", .type = flag, .about = "With the vectors", .otherwise = "true"},
      {.name = "links", .type = flag, .about = "With the links, after the memories", .otherwise = "true"}}};
 
@@ -289,10 +289,10 @@ const Schema import_query{"MemoryImportQuery",
 const Schema graph_export_query{
     "GraphExportQuery",
     {{.name = "format", .type = text, .otherwise = "\"json\"", .choices = {"json", "graphml", "dot"}},
-     {.name = "within", .type = text, .about = "Only this coordinate and what begins with it"},
+     within(false),
      {.name = "memory_type", .type = text, .choices = types},
      filters,
-     {.name = "filter", .type = object, .about = "Filter algebra"}}};
+     {.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"}}};
 
 const Schema changes_query{
     "ChangesQuery",
@@ -307,13 +307,27 @@ const Schema changes_query{
 
 const Schema session_request{
     "SessionRequest",
-    {{.name = "tenants", .type = list, .about = "Of the token's", .nullable = true, .longest = 20, .element = text},
-     {.name = "namespaces", .type = list, .about = "Of the token's", .nullable = true, .longest = 20, .element = text},
+    {{.name = "tenants",
+      .type = list,
+      .about = "Of the token's",
+      .nullable = true,
+      .least = 1,
+      .longest = 20,
+      .element = text},
+     {.name = "namespaces",
+      .type = list,
+      .about = "Of the token's",
+      .nullable = true,
+      .least = 1,
+      .longest = 20,
+      .element = text},
      {.name = "permissions",
       .type = list,
-      .about = "Of the token's: read, write, delete, admin",
+      .about = "Of the token's",
       .nullable = true,
+      .least = 1,
       .longest = 4,
+      .choices = {"read", "write", "delete", "admin"},
       .element = text},
      {.name = "expires_in", .type = integer, .about = "Seconds", .otherwise = "3600", .least = 1, .most = 86'400}}};
 
