@@ -24,7 +24,7 @@ constexpr std::size_t longest_line = 128u << 20;
 
 // Like std::getline(), but of a longer line only so much that this shows.
 bool next_line(std::istream& in, std::string& line) {
-  std::array<char, 16'384> part;
+  std::array<char, 16'384> part{};
   line.clear();
   while (line.size() <= longest_line) {
     in.getline(part.data(), static_cast<std::streamsize>(part.size()));

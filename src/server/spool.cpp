@@ -8,15 +8,15 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 namespace fractal::server {
 namespace {
 
 std::string default_folder() {
-  const std::string lasting = "/var/tmp";
-  if (::access(lasting.c_str(), W_OK) == 0) return lasting;
+  constexpr const char* lasting = "/var/tmp";
+  if (::access(lasting, W_OK) == 0) return lasting;
   std::error_code error;
   const auto folder = std::filesystem::temp_directory_path(error);
   return error ? "." : folder.string();
@@ -82,7 +82,7 @@ Result<std::unique_ptr<Spool>> Spool::make(SpoolRoom& room) {
   if (descriptor >= 0) return std::unique_ptr<Spool>(new Spool(room, descriptor));
   --room.files;
   if (!granted) return make_error(Errc::unavailable, "{} exports and imports are under way", room.most_files);
-  return make_error(Errc::io, "{}: no file can be made: {}", folder, std::strerror(errno));
+  return make_error(Errc::io, "{}: no file can be made: {}", folder, std::generic_category().message(errno));
 }
 
 Spool::~Spool() { --room_.files; }
