@@ -125,7 +125,7 @@ const std::array settings_table{
                  get_time<&O::body_timeout>},
     ServeSetting{"call_timeout", "MS", "For the memory to answer; beyond: 503", set_time<&O::call_timeout>,
                  get_time<&O::call_timeout>},
-    ServeSetting{"io_threads", "N", "They never wait for the memory", set_count<&O::io_threads>,
+    ServeSetting{"io_threads", "N", "They wait for no more than a row of the memory", set_count<&O::io_threads>,
                  get_count<&O::io_threads>},
     ServeSetting{"work_threads", "N", "That do", set_count<&O::work_threads>, get_count<&O::work_threads>},
 };

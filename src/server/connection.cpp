@@ -1,5 +1,5 @@
-// Invariant: nothing here waits for the memory or for another client: calls run on work threads, and a client that is
-// slow or silent costs a socket until its time is up. A reply is begun only when the request has been read to its end.
+// Invariant: nothing here waits for another client, and nothing but the reading of a row for the memory: calls run on work
+// threads, and a client that is slow or silent costs a socket until its time is up. A reply is begun only when the request has been read to its end.
 #include "src/server/connection.h"
 
 #include "src/server/metrics.h"
@@ -332,7 +332,10 @@ template <class Stream> class Exchange {
       bool free = shared_.waiting.load() < options_.most_waiting;
       if (admitted.operation->slow) free = free && co_await slow_turn(slot, upload != nullptr);
       if (admitted.operation->streams) free = free && stream.grow_to(1);
-      if (admitted.operation->quick) {
+      // Of the I/O threads one at least is left for the sockets.
+      Share here(shared_.here, options_.io_threads - 1);
+      const bool at_once = admitted.operation->quick || (admitted.operation->brief && here.grow_to(1));
+      if (at_once) {
         reply = answer(shared_.service, admitted, body, upload);
       } else if (!free) {
         reply = refusal(503, Say::unavailable, admitted.language);

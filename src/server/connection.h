@@ -26,6 +26,7 @@ struct Shared {
   Metrics& metrics;
   std::atomic<std::size_t> waiting{0};  // requests that a work thread has, or will have
   std::atomic<std::size_t> slow{0};     // of them, slow operations
+  std::atomic<std::size_t> here{0};     // brief calls that I/O threads are making
   std::atomic<std::size_t> streams{0};  // replies that wait for what comes
   std::atomic<std::size_t> bodies{0};   // bytes of requests that are there
 };

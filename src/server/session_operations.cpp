@@ -29,8 +29,11 @@ Reply open_session(Call& call) {
   const std::chrono::seconds life(call.body.integer("expires_in").value_or(3'600));
   const auto opened = call.service.sessions.open(wanted, life).value();
   if (!opened) return too_many(call.language);
-  std::string body =
-      Object().text("token", opened->token).text("id", opened->id).text("expires_at", iso_time(opened->expires_at)).str();
+  std::string body = Object()
+                         .text("token", opened->token)
+                         .text("id", opened->id)
+                         .text("expires_at", iso_time(opened->expires_at))
+                         .str();
   body.replace(body.size() - 1, 1, ", " + to_json(wanted).substr(1));
   Reply reply{.body = std::move(body)};
   reply.headers.emplace_back("Cache-Control", "no-store");

@@ -15,9 +15,8 @@ struct Shape {
 std::span<const Shape> shapes();
 
 // Of a text that is a coordinate. Blanks, and underscores between digits, are taken too.
-inline constexpr std::string_view coordinate_pattern =
-    R"(^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?)"
-    R"((,[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?)*$)";
+inline constexpr std::string_view coordinate_pattern = R"(^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?)"
+                                                       R"((,[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?)*$)";
 
 // Of a time from 1970 on, beside the format date-time.
 inline constexpr std::string_view time_pattern =

@@ -60,8 +60,8 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{60'000};
   std::chrono::milliseconds call_timeout{30'000};  // for the memory to answer; beyond: 503
 
-  std::size_t io_threads = 2;        // they never wait for the memory
-  std::size_t work_threads = 4;      // that do
+  std::size_t io_threads = 2;        // they never wait for the memory, but for one row that is read
+  std::size_t work_threads = 16;     // that do; writes that come at the same time share a sync
   std::size_t most_streams = 2'000;  // GET /changes at once; beyond: 503
   std::size_t most_waiting = 1'024;  // requests without a work thread; beyond: 503
 
