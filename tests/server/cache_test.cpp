@@ -39,8 +39,8 @@ TEST_CASE("a value is there until its time is up, it is replaced or erased") {
 }
 
 TEST_CASE("the least recently used go first, what must stay does not") {
-  const auto cache = make_memory_cache(10'000);
-  const std::string value(700, 'x');  // about 900 bytes an entry
+  const auto cache = make_memory_cache(20'000);  // 10,000 for what may go
+  const std::string value(700, 'x');             // about 900 bytes an entry
   cache->put("stays", value, 1h, Keep::until_over).value();
   for (int i = 0; i < 9; ++i) cache->put(std::to_string(i), value, 1h, Keep::while_room).value();
   CHECK(at(*cache, "0") == value);  // now 1 is the oldest
@@ -55,7 +55,7 @@ TEST_CASE("the least recently used go first, what must stay does not") {
 }
 
 TEST_CASE("there is only so much room for what must stay, and it comes back") {
-  const auto cache = make_memory_cache(10'000);
+  const auto cache = make_memory_cache(40'000);  // 10,000 for what must stay
   const std::string value(700, 'x');
   int stored = 0;
   while (cache->put(std::to_string(stored), value, 1h, Keep::until_over)) ++stored;
