@@ -3,7 +3,6 @@ if(TARGET FractalMemory_server)
   foreach(name cache threads)
     fractal_test(server_${name} server/${name}_test.cpp)
     target_link_libraries(server_${name} PRIVATE FractalMemory::server)
-    set_tests_properties(server_${name} PROPERTIES LABELS tsan)
   endforeach()
 endif()
 

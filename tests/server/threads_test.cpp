@@ -1,5 +1,5 @@
 // A server in this process, asked by many threads at once while tokens are read again, sessions come and go and the
-// memory is used beside it; and stopped in the middle of it all. For ThreadSanitizer above all.
+// memory is used beside it; and stopped in the middle of it all.
 #include "tests/temporary_folder.h"
 
 #include <fractal/server.h>
