@@ -118,7 +118,7 @@ class Schemathesis(unittest.TestCase):
         for run in runs:
             counts += run.counts
             with self.subTest(run=run.name):
-                self.assertEqual(run.code, 0, run.printed)
+                self.assertEqual(run.code, 0, run.printed + run.errors)
                 self.assertEqual(run.failed, [])
                 self.assertEqual(run.ended, 0, run.errors)
         return counts
