@@ -19,7 +19,7 @@ constexpr auto most_top_k = static_cast<std::int64_t>(limits::top_k);
 const std::vector<std::string_view> types{"episodic", "semantic"};
 const std::vector<std::string_view> directions{"outgoing", "incoming", "both"};
 
-constexpr auto most_version = std::numeric_limits<std::int64_t>::max();
+constexpr auto most_integer = std::numeric_limits<std::int64_t>::max();
 
 Field coordinate(std::string_view name, std::string_view about, bool required = true) {
   return {.name = name, .type = text, .about = about, .required = required, .pattern = coordinate_pattern};
@@ -50,7 +50,7 @@ Field if_version() {
           .about = "Only if it has this version (0: is not there), else 409",
           .nullable = true,
           .least = 0,
-          .most = most_version};
+          .most = most_integer};
 }
 
 Field link_type(std::string_view about, std::string_view otherwise) {
@@ -284,7 +284,8 @@ const Schema import_query{"MemoryImportQuery",
                             .type = integer,
                             .about = "Lines before it are skipped, but for the header",
                             .otherwise = "1",
-                            .least = 1}}};
+                            .least = 1,
+                            .most = most_integer}}};
 
 const Schema graph_export_query{
     "GraphExportQuery",
