@@ -10,9 +10,8 @@
 namespace fractal::cli {
 
 std::string local_time(Time time) {
-  const std::time_t seconds =
-      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(
-          std::chrono::floor<std::chrono::seconds>(time)));
+  // Not by the system's clock: its nanoseconds end in 2262.
+  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   std::tm parts{};
   localtime_r(&seconds, &parts);
   char text[32];

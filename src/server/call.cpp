@@ -3,10 +3,7 @@
 
 #include "src/json.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
-
-#include <ctime>
 
 namespace fractal::server {
 namespace {
@@ -52,11 +49,11 @@ Refused refused_by(const Error& error) {
 }
 
 std::string iso_time(Time time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  const auto micros = (time - seconds).count();
-  const std::string text =
-      fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(seconds.time_since_epoch().count())));
-  return micros == 0 ? text + "+00:00" : fmt::format("{}.{:06}+00:00", text, micros);
+  constexpr std::string_view no_fraction = ".000000";
+  std::string text = to_string(time);  // with "Z" at its end
+  text.pop_back();
+  if (text.ends_with(no_fraction)) text.resize(text.size() - no_fraction.size());
+  return text + "+00:00";
 }
 
 std::string numbers_of(const Coordinate& coordinate) {
