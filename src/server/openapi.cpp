@@ -302,8 +302,8 @@ std::string make_openapi() {
       Object()
           .raw("tenant", header("X-Soma-Tenant", "Whose memories; else the token's", of_name))
           .raw("namespace", header("X-Soma-Namespace", "Which of them; else \"default\"", of_name))
-          .raw("last_event",
-               header("Last-Event-ID", "The id of the last event seen", R"({"type": "integer", "minimum": 0})"))
+          .raw("last_event", header("Last-Event-ID", "The id of the last event seen",
+                                    fmt::format(R"({{"type": "string", "pattern": "{}"}})", event_pattern)))
           .str();
   const std::string security =
       R"({"StandaloneAuth": {"type": "http", "scheme": "bearer", "description": "A token of the server"}})";

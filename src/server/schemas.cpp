@@ -88,6 +88,18 @@ const Field filters{.name = "filters",
                     .about = "Payload members and their values; with lookups such as year__gte",
                     .nullable = true,
                     .shape = "Lookups"};
+const Field filter{.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"};
+
+// Of a token's tenants or namespaces.
+Field names(std::string_view name) {
+  return {.name = name,
+          .type = list,
+          .about = "Of the token's",
+          .nullable = true,
+          .least = 1,
+          .longest = 20,
+          .element = text};
+}
 
 }  // namespace
 
@@ -231,7 +243,7 @@ const Schema list_query{
      within(false),
      {.name = "memory_type", .type = text, .choices = types},
      filters,
-     {.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"}}};
+     filter}};
 
 const Schema link_request{"GraphLinkRequest",
                           {coordinate("from_coord", ""),
@@ -275,7 +287,7 @@ const Schema export_query{
     {within(false),
      {.name = "memory_type", .type = text, .choices = types},
      filters,
-     {.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"},
+     filter,
      {.name = "embeddings", .type = flag, .about = "With the vectors", .otherwise = "true"},
      {.name = "links", .type = flag, .about = "With the links, after the memories", .otherwise = "true"}}};
 
@@ -293,14 +305,15 @@ const Schema graph_export_query{
      within(false),
      {.name = "memory_type", .type = text, .choices = types},
      filters,
-     {.name = "filter", .type = object, .about = "Filter algebra", .shape = "Filter"}}};
+     filter}};
 
 const Schema changes_query{
     "ChangesQuery",
     {{.name = "after",
       .type = text,
       .about = "The id of the last event that was seen, or a sequence number; missing: from now on. Last-Event-ID goes "
-               "before it"},
+               "before it",
+      .pattern = event_pattern},
      {.name = "follow",
       .type = flag,
       .about = "Wait for more; else the answer ends with what there is",
@@ -308,20 +321,8 @@ const Schema changes_query{
 
 const Schema session_request{
     "SessionRequest",
-    {{.name = "tenants",
-      .type = list,
-      .about = "Of the token's",
-      .nullable = true,
-      .least = 1,
-      .longest = 20,
-      .element = text},
-     {.name = "namespaces",
-      .type = list,
-      .about = "Of the token's",
-      .nullable = true,
-      .least = 1,
-      .longest = 20,
-      .element = text},
+    {names("tenants"),
+     names("namespaces"),
      {.name = "permissions",
       .type = list,
       .about = "Of the token's",

@@ -18,6 +18,9 @@ std::span<const Shape> shapes();
 inline constexpr std::string_view coordinate_pattern = R"(^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?)"
                                                        R"((,[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?)*$)";
 
+// Of an event's id, or of the sequence number in it.
+inline constexpr std::string_view event_pattern = "^([0-9]+-)?[0-9]+$";
+
 // Of a time from 1970 on, beside the format date-time.
 inline constexpr std::string_view time_pattern =
     R"(^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt])"
