@@ -107,16 +107,15 @@ class Counted {
 
 // What of a request counts when its body has been read.
 struct Head {
-  std::string name{};  // of the method
-  http::verb method = http::verb::unknown;
+  std::string method{};
   unsigned version = 11;
   bool keep_alive = false;
   std::string target{};
 
   template <class Request> static Head of(const Request& request) {
-    const auto name = request.method_string(), target = request.target();
-    return {std::string(name.data(), name.size()), request.method(), request.version() == 10 ? 10U : 11U,
-            request.keep_alive(), std::string(target.data(), target.size())};
+    const auto method = request.method_string(), target = request.target();
+    return {std::string(method.data(), method.size()), request.version() == 10 ? 10U : 11U, request.keep_alive(),
+            std::string(target.data(), target.size())};
   }
 };
 
@@ -210,10 +209,7 @@ template <class Stream> class Exchange {
     const std::size_t most = most_body_of(admitted);
     const auto length = parser.content_length();
     const bool unknown = !length && !parser.is_done();
-    if ((length && *length > most) || (unknown && !wanted)) {
-      if (admitted.operation == nullptr) co_return co_await refuse(admitted, head);
-      co_return co_await refuse_large(admitted, head, most);
-    }
+    if ((length && *length > most) || (unknown && !wanted)) co_return co_await refuse_large(admitted, head, most);
     if (operation != nullptr && operation->uploads) co_return co_await uploaded(admitted, parser, head);
     Share share(shared_.bodies, options_.most_bodies);
     error_code error;
@@ -397,7 +393,7 @@ template <class Stream> class Exchange {
     expire_after(options_.body_timeout);
     error_code error;
     const auto status = static_cast<http::status>(reply.status);
-    if (head.method == http::verb::head) {
+    if (head.method == "HEAD") {
       http::response<http::empty_body> message{status, head.version};
       const bool ends = reply.more && head.version == 10;
       fill(message, reply, keep && !ends, language);
@@ -491,7 +487,7 @@ template <class Stream> class Exchange {
         admitted.operation ? name_of(admitted.operation->method) : std::string_view("other");
     shared_.metrics.count(method, admitted.route, status, took);
     shared_.log.write({.id = id_,
-                       .method = head.name,
+                       .method = head.method,
                        .path = std::string_view(head.target).substr(0, head.target.find('?')),
                        .tenant = admitted.space.tenant,
                        .space = admitted.space.name,

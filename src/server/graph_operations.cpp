@@ -17,6 +17,14 @@ Direction direction_of(const Fields& fields) {
   return direction == "both" ? Direction::both : Direction::outgoing;
 }
 
+// How every answer about a link begins.
+Object link_named(const Fields& fields, std::string_view type) {
+  Object object;
+  object.text("from_coord", *fields.text("from_coord")).text("to_coord", *fields.text("to_coord"));
+  object.text("link_type", type);
+  return object;
+}
+
 // The nearest first, of those the newest link first, as clients of the service expect it.
 bool comes_before(const Neighbor& left, const Neighbor& right) {
   if (left.hops != right.hops) return left.hops < right.hops;
@@ -31,12 +39,7 @@ Reply store_link(Call& call) {
   const std::string type = link.type;
   (void)accepted(call.memory.link(std::move(link)), body_place);
   call.service.metrics.wrote("link");
-  return {.body = Object()
-                      .text("from_coord", *call.body.text("from_coord"))
-                      .text("to_coord", *call.body.text("to_coord"))
-                      .text("link_type", type)
-                      .flag("ok", true)
-                      .str()};
+  return {.body = link_named(call.body, type).flag("ok", true).str()};
 }
 
 Reply delete_link(Call& call) {
@@ -45,12 +48,7 @@ Reply delete_link(Call& call) {
                                                    coordinate_at(call.query, "to_coord", {"query"}), type),
                                 {"query"});
   if (deleted) call.service.metrics.wrote("unlink");
-  return {.body = Object()
-                      .text("from_coord", *call.query.text("from_coord"))
-                      .text("to_coord", *call.query.text("to_coord"))
-                      .text("link_type", type)
-                      .flag("deleted", deleted)
-                      .str()};
+  return {.body = link_named(call.query, type).flag("deleted", deleted).str()};
 }
 
 Reply get_neighbors(Call& call) {

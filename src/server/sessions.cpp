@@ -26,9 +26,7 @@ Result<std::string> new_token() {
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
     return Error{Errc::unavailable, "session: the system has no random numbers"};
   }
-  std::string token(mark);
-  for (const unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
-  return token;
+  return std::string(mark) + hexadecimal(bytes);
 }
 
 bool may_everything(const Rights& rights) {

@@ -70,12 +70,6 @@ std::array<unsigned char, 32> sha256(std::string_view text) {
   return hash;
 }
 
-template <class Bytes> std::string hexadecimal(const Bytes& bytes) {
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
-}
-
 Result<void> permit(Rights& rights, std::string_view value) {
   FRACTAL_TRY_INTO(const auto permissions, texts_of(value, "permissions"));
   rights.read = rights.write = rights.remove = rights.admin = false;
@@ -92,6 +86,20 @@ Result<void> permit(Rights& rights, std::string_view value) {
       return make_error(Errc::invalid_argument, "\"{}\" is no permission: read, write, delete, admin", permission);
   }
   return {};
+}
+
+// Whether it is a member of rights, which then has been taken.
+Result<bool> take(Rights& rights, const json::Member& member) {
+  if (member.is("tenants")) {
+    FRACTAL_TRY_INTO(rights.tenants, names_of(member.value, "tenants"));
+  } else if (member.is("namespaces")) {
+    FRACTAL_TRY_INTO(rights.namespaces, names_of(member.value, "namespaces"));
+  } else if (member.is("permissions")) {
+    FRACTAL_TRY(permit(rights, member.value));
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -126,10 +134,7 @@ std::string to_json(const Rights& rights) {
 Result<Rights> rights_from(std::string_view object, Rights rights) {
   json::MemberReader members(object);
   for (json::Member member; members.next(member);) {
-    if (member.value == "null") continue;
-    if (member.is("tenants")) { FRACTAL_TRY_INTO(rights.tenants, names_of(member.value, "tenants")); }
-    if (member.is("namespaces")) { FRACTAL_TRY_INTO(rights.namespaces, names_of(member.value, "namespaces")); }
-    if (member.is("permissions")) FRACTAL_TRY(permit(rights, member.value));
+    if (member.value != "null") FRACTAL_TRY(take(rights, member));
   }
   return rights;
 }
@@ -149,6 +154,8 @@ bool allows_no_more(const Rights& one, const Rights& other) {
   return both && both->tenants == one.tenants && both->namespaces == one.namespaces && both->read == one.read &&
          both->write == one.write && both->remove == one.remove && both->admin == one.admin;
 }
+
+std::string hexadecimal(std::span<const unsigned char> bytes) { return fmt::format("{:02x}", fmt::join(bytes, "")); }
 
 std::string digest_of(std::string_view secret) { return hexadecimal(sha256(secret)); }
 
@@ -228,16 +235,11 @@ Result<Tokens::Entry> Tokens::entry_from(std::string_view object) {
       FRACTAL_TRY_INTO(entry.hash, hash_from(member.value));
       entry.rights.identity = hexadecimal(entry.hash);
       hashed = true;
-    } else if (member.is("tenants")) {
-      FRACTAL_TRY_INTO(entry.rights.tenants, names_of(member.value, "tenants"));
-      placed = true;
-    } else if (member.is("namespaces")) {
-      FRACTAL_TRY_INTO(entry.rights.namespaces, names_of(member.value, "namespaces"));
-    } else if (member.is("permissions")) {
-      FRACTAL_TRY(permit(entry.rights, member.value));
-      permitted = true;
     } else {
-      return make_error(Errc::invalid_argument, "\"{}\" is not known", member.key);
+      FRACTAL_TRY_INTO(const bool taken, take(entry.rights, member));
+      if (!taken) return make_error(Errc::invalid_argument, "\"{}\" is not known", member.key);
+      placed = placed || member.is("tenants");
+      permitted = permitted || member.is("permissions");
     }
   }
   if (hashed && placed && permitted) return entry;

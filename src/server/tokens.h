@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,7 @@ Result<Rights> rights_from(std::string_view object, Rights rights);
 std::optional<Rights> common(const Rights& one, const Rights& other);
 bool allows_no_more(const Rights& one, const Rights& other);
 
+std::string hexadecimal(std::span<const unsigned char> bytes);
 // Of a secret, as 64 hexadecimal digits.
 std::string digest_of(std::string_view secret);
 
