@@ -3,6 +3,7 @@
 
 #include "utf8.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -112,8 +113,9 @@ std::string to_string(Time time) {
   const std::chrono::year_month_day date{
       std::chrono::sys_days(std::chrono::days(day_number - cycles * days_in_400_years))};
   const std::int64_t year = int(date.year()) + 400 * cycles;
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", year, unsigned(date.month()), unsigned(date.day()),
-                     in_day / 3'600'000'000, in_day / 60'000'000 % 60, in_day / 1'000'000 % 60, in_day % 1'000'000);
+  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z"), year, unsigned(date.month()),
+                     unsigned(date.day()), in_day / 3'600'000'000, in_day / 60'000'000 % 60, in_day / 1'000'000 % 60,
+                     in_day % 1'000'000);
 }
 
 Result<Time> parse_time(std::string_view text) {

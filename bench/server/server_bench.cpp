@@ -69,11 +69,14 @@ class Requests {
  public:
   explicit Requests(const std::vector<std::string>& glosses) : glosses_(glosses) {}
 
+  std::size_t glosses() const { return glosses_.size(); }
+
   // Four words in a row of each of two glosses.
   std::string question() { return words() + ' ' + words(); }
 
-  std::vector<std::string> gets(std::size_t count) {
-    return made(count, [&] { return http_request("GET", fmt::format("/memories/1,{}", random_() % glosses_.size())); });
+  // Of the first `of`, in any order.
+  std::vector<std::string> gets(std::size_t count, std::size_t of) {
+    return made(count, [&] { return http_request("GET", fmt::format("/memories/1,{}", random_() % of)); });
   }
   std::vector<std::string> stores(std::size_t count) {
     return made(count, [&] {
@@ -223,8 +226,12 @@ class Bench {
 
   void reads() {
     run({.base = side("GET /ping", clients_of_reads, [] { return std::vector(20'000, http_request("GET", "/ping")); }),
-         .job = side("GET /memories/{coord}", clients_of_reads, [&] { return requests_.gets(20'000); }),
+         .job =
+             side("GET /memories/{coord}, of 5,000", clients_of_reads, [&] { return requests_.gets(20'000, 5'000); }),
          .wanted = 0.5});
+    run({.base = side("GET /ping", clients_of_reads, [] { return std::vector(20'000, http_request("GET", "/ping")); }),
+         .job = side("GET /memories/{coord}, of all", clients_of_reads,
+                     [&] { return requests_.gets(20'000, requests_.glosses()); })});
   }
 
   void searches(fractal::SearchMode mode, std::size_t clients) {
@@ -283,7 +290,9 @@ void run(std::map<std::string, std::string> options) {
   const std::size_t rounds = options.contains("--rounds") ? std::stoul(options["--rounds"]) : 7;
   if (!std::filesystem::exists(path)) fill(path, glosses);
   std::vector<std::string> flags;
-  if (options.contains("--work-threads")) flags = {"--work-threads", options["--work-threads"]};
+  for (const std::string name : {"--io-threads", "--work-threads"}) {
+    if (options.contains(name)) flags.insert(flags.end(), {name, options[name]});
+  }
   const Served served(options["--program"], path, flags);
   fmt::print("{} memories with vectors, {} rounds, {} processors\n\n", glosses.size(), rounds,
              std::thread::hardware_concurrency());

@@ -26,7 +26,6 @@ struct Shared {
   Metrics& metrics;
   std::atomic<std::size_t> waiting{0};  // requests that a work thread has, or will have
   std::atomic<std::size_t> slow{0};     // of them, slow operations
-  std::atomic<std::size_t> here{0};     // brief calls that I/O threads are making
   std::atomic<std::size_t> streams{0};  // replies that wait for what comes
   std::atomic<std::size_t> bodies{0};   // bytes of requests that are there
 };
@@ -35,7 +34,7 @@ using TcpStream = boost::beast::tcp_stream;
 using TlsStream = boost::beast::ssl_stream<boost::beast::tcp_stream>;
 using UnixStream = boost::beast::basic_stream<boost::asio::local::stream_protocol>;
 
-// To the end of the connection. Runs on the stream's executor, a strand.
+// To the end of the connection. Runs on the stream's executor, by which nothing runs at the same time.
 template <class Stream> boost::asio::awaitable<void> serve(std::shared_ptr<Stream> stream, Shared& shared);
 
 }  // namespace fractal::server

@@ -285,7 +285,7 @@ std::string make_openapi() {
     at->second.raw(lower(name_of(operation.method)), operation_text(operation));
   }
   Object path_objects, schema_objects;
-  for (const auto& [path, object] : paths) path_objects.raw(path, object.str());
+  for (auto& [path, object] : paths) path_objects.raw(path, object.str());
   for (const auto& [name, schema] : all) schema_objects.raw(name, object_schema(*schema));
   for (const Shape& shape : shapes()) schema_objects.raw(shape.name, shape.json);
   const auto header = [](std::string_view name, std::string_view about, std::string_view schema) {

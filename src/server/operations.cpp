@@ -81,7 +81,7 @@ const std::vector<Operation>& table() {
        .run = get_memory,
        .reply = &schemas::get_response,
        .refusals = {404},
-       .brief = true},
+       .quick = true},
       {.method = patch,
        .path = "/memories/{coord}",
        .id = "patch_memory",

@@ -40,8 +40,7 @@ struct Operation {
   std::string_view tag = "memories";
   bool described = true;  // in /openapi.json
   bool of_a_space = true;
-  bool quick = false;    // never waits: runs on an I/O thread
-  bool brief = false;    // reads a row: costs less than handing it to a work thread
+  bool quick = false;    // runs on an I/O thread: at most one row is read, which costs less than to hand it over
   bool slow = false;     // takes as long as there are memories: never on all work threads at once
   bool streams = false;  // its reply may wait for what comes
   bool uploads = false;  // takes lines of any number as its body: Call::upload

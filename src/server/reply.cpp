@@ -72,7 +72,7 @@ Object& Object::count(std::string_view name, std::uint64_t value) { return raw(n
 Object& Object::flag(std::string_view name, bool value) { return raw(name, value ? "true" : "false"); }
 
 Object& Object::raw(std::string_view name, std::string_view json) {
-  fmt::format_to(std::back_inserter(text_), "{}\"{}\": {}", text_.size() > 1 ? ", " : "", name, json);
+  text_.append(text_.size() > 1 ? ", \"" : "\"").append(name).append("\": ").append(json);
   return *this;
 }
 

@@ -64,7 +64,7 @@ class Object {
   Object& count(std::string_view name, std::uint64_t value);
   Object& flag(std::string_view name, bool value);
   Object& raw(std::string_view name, std::string_view json);
-  std::string str() const { return text_ + "}"; }
+  std::string str() { return std::move(text_ += '}'); }  // at the end
 
  private:
   std::string text_ = "{";

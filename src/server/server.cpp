@@ -2,6 +2,7 @@
 #include "src/server/change_watch.h"
 #include "src/server/connection.h"
 #include "src/server/health_probe.h"
+#include "src/server/io_threads.h"
 #include "src/server/metrics.h"
 #include "src/server/sessions.h"
 #include "src/server/spool.h"
@@ -12,12 +13,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <sys/resource.h>
@@ -30,7 +29,6 @@
 #include <cmath>
 #include <optional>
 #include <random>
-#include <thread>
 #include <vector>
 
 namespace fractal {
@@ -122,7 +120,7 @@ struct Server::Impl {
                 health,           spools,  changes, new_id(), giving_up, std::chrono::steady_clock::now()},
         workers(options.work_threads),
         shared{service, workers, connections, *access_log, metrics},
-        work(asio::make_work_guard(context)) {}
+        io(options.io_threads) {}
   ~Impl() { stop(std::chrono::milliseconds(4'500)); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -151,13 +149,11 @@ struct Server::Impl {
   OpenConnections connections;
   asio::thread_pool workers;
   Shared shared;
-  asio::io_context context;
-  asio::executor_work_guard<asio::io_context::executor_type> work;
+  server::IoThreads io;
   std::optional<asio::ssl::context> tls;
   std::optional<tcp::acceptor> tcp_acceptor;
   std::optional<Local::acceptor> local_acceptor;
   std::uint16_t port = 0;
-  std::vector<std::thread> threads;
   std::atomic<bool> stopping{false};
 };
 
@@ -179,7 +175,7 @@ Result<void> Server::Impl::listen() {
   try {
     if (!options.address.empty()) {
       const tcp::endpoint endpoint(asio::ip::make_address(options.address), options.port);
-      tcp_acceptor.emplace(asio::make_strand(context), endpoint.protocol());
+      tcp_acceptor.emplace(io.next(), endpoint.protocol());
       tcp_acceptor->set_option(tcp::acceptor::reuse_address(true));
       tcp_acceptor->bind(endpoint);
       tcp_acceptor->listen(4'096);
@@ -187,7 +183,7 @@ Result<void> Server::Impl::listen() {
     }
     if (!options.unix_socket.empty()) {
       FRACTAL_TRY(remove_dead_socket(options.unix_socket));
-      local_acceptor.emplace(asio::make_strand(context), Local::endpoint(options.unix_socket));
+      local_acceptor.emplace(io.next(), Local::endpoint(options.unix_socket));
     }
   } catch (const boost::system::system_error& error) {
     return make_error(Errc::io, "server: {} port {} {}: {}", options.address, options.port, options.unix_socket,
@@ -217,16 +213,16 @@ template <class Accept> asio::awaitable<void> Server::Impl::keep_accepting(Accep
 asio::awaitable<bool> Server::Impl::accept_tcp() {
   if (connections.count() >= options.most_connections) co_return false;
   error_code error;
-  asio::any_io_executor strand = asio::make_strand(context);
-  tcp::socket socket = co_await tcp_acceptor->async_accept(strand, asio::redirect_error(asio::use_awaitable, error));
+  const asio::any_io_executor executor = io.next();
+  tcp::socket socket = co_await tcp_acceptor->async_accept(executor, asio::redirect_error(asio::use_awaitable, error));
   if (error || stopping) co_return false;
   socket.set_option(tcp::no_delay(true), error);
   if (tls) {
     auto stream = std::make_shared<TlsStream>(TcpStream(std::move(socket)), *tls);
-    asio::co_spawn(strand, server::serve(std::move(stream), shared), asio::detached);
+    asio::co_spawn(executor, server::serve(std::move(stream), shared), asio::detached);
   } else {
     auto stream = std::make_shared<TcpStream>(std::move(socket));
-    asio::co_spawn(strand, server::serve(std::move(stream), shared), asio::detached);
+    asio::co_spawn(executor, server::serve(std::move(stream), shared), asio::detached);
   }
   co_return true;
 }
@@ -234,12 +230,12 @@ asio::awaitable<bool> Server::Impl::accept_tcp() {
 asio::awaitable<bool> Server::Impl::accept_local() {
   if (connections.count() >= options.most_connections) co_return false;
   error_code error;
-  asio::any_io_executor strand = asio::make_strand(context);
+  const asio::any_io_executor executor = io.next();
   Local::socket socket =
-      co_await local_acceptor->async_accept(strand, asio::redirect_error(asio::use_awaitable, error));
+      co_await local_acceptor->async_accept(executor, asio::redirect_error(asio::use_awaitable, error));
   if (error || stopping) co_return false;
   auto stream = std::make_shared<UnixStream>(std::move(socket));
-  asio::co_spawn(strand, server::serve(std::move(stream), shared), asio::detached);
+  asio::co_spawn(executor, server::serve(std::move(stream), shared), asio::detached);
   co_return true;
 }
 
@@ -250,9 +246,7 @@ void Server::Impl::run() {
   if (local_acceptor) {
     asio::co_spawn(local_acceptor->get_executor(), keep_accepting([this] { return accept_local(); }), asio::detached);
   }
-  for (std::size_t i = 0; i < options.io_threads; ++i) {
-    threads.emplace_back([this] { context.run(); });
-  }
+  io.start();
 }
 
 void Server::Impl::stop(std::chrono::milliseconds patience) {
@@ -263,10 +257,8 @@ void Server::Impl::stop(std::chrono::milliseconds patience) {
     ::unlink(options.unix_socket.c_str());
   }
   connections.stop(patience, [this] { giving_up = true; });
-  work.reset();
   workers.join();
-  context.stop();
-  for (std::thread& thread : threads) thread.join();
+  io.stop();
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

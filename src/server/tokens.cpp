@@ -8,11 +8,12 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <new>
 #include <utility>
 
 namespace fractal::server {
@@ -65,8 +66,10 @@ bool keep_common(std::vector<std::string>& names, const std::vector<std::string>
 }
 
 std::array<unsigned char, 32> sha256(std::string_view text) {
+  // Fetched once: OpenSSL 3 looks for it in its providers each time that it is asked for by SHA256().
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::array<unsigned char, 32> hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+  if (EVP_Digest(text.data(), text.size(), hash.data(), nullptr, algorithm, nullptr) != 1) throw std::bad_alloc();
   return hash;
 }
 

@@ -1,5 +1,10 @@
-// Invariant: nothing here waits for another client, and nothing but the reading of a row for the memory: calls run on work
-// threads, and a client that is slow or silent costs a socket until its time is up. A reply is begun only when the request has been read to its end.
+// Requests and replies over one connection. Nothing here waits for another client, and nothing but the reading of a row
+// for the memory: calls run on work threads, and a client that is slow or silent costs a socket until its time is up.
+// A reply is begun only when the request has been read to its end.
+// A kind of stream takes a compiler a minute: each has a file of its own, serve_tcp.cpp and so on.
+#ifndef FRACTAL_SRC_SERVER_EXCHANGE_H
+#define FRACTAL_SRC_SERVER_EXCHANGE_H
+
 #include "src/server/connection.h"
 
 #include "src/server/metrics.h"
@@ -24,7 +29,6 @@
 #include <utility>
 
 namespace fractal::server {
-namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -34,19 +38,19 @@ using boost::system::error_code;
 template <class T> using Task = asio::awaitable<T>;
 
 // Of a client that has sent more than we want to read: discarded, so that it gets to see the reply.
-constexpr std::size_t most_discarded = 1u << 20;
-constexpr std::chrono::seconds discard_time{2};
-constexpr std::size_t read_ahead = 65'536;
-constexpr std::size_t upload_piece = 256u << 10;
+inline constexpr std::size_t most_discarded = 1u << 20;
+inline constexpr std::chrono::seconds discard_time{2};
+inline constexpr std::size_t read_ahead = 65'536;
+inline constexpr std::size_t upload_piece = 256u << 10;
 
-std::optional<std::string_view> view(const http::fields& fields, std::string_view name) {
+inline std::optional<std::string_view> view(const http::fields& fields, std::string_view name) {
   const auto at = fields.find({name.data(), name.size()});
   if (at == fields.end()) return std::nullopt;
   return std::string_view(at->value().data(), at->value().size());
 }
 
 // The client's, if it is one that a log can hold; else made.
-std::string request_id(const http::fields& fields) {
+inline std::string request_id(const http::fields& fields) {
   const auto given = view(fields, "X-Request-Id");
   const auto good = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
   if (given && !given->empty() && given->size() <= 64 && std::all_of(given->begin(), given->end(), good)) {
@@ -58,7 +62,7 @@ std::string request_id(const http::fields& fields) {
 
 // Where the body ends must be beyond doubt (RFC 9112, 6.1 and 3.2): another server in front of us might see it
 // elsewhere. What the parser does not refuse by itself is refused here.
-bool is_clear(const http::fields& fields, unsigned version) {
+inline bool is_clear(const http::fields& fields, unsigned version) {
   const auto codings = fields.equal_range(http::field::transfer_encoding);
   const auto count = std::distance(codings.first, codings.second);
   if (count > 1 || (count == 1 && (version != 11 || !beast::iequals(codings.first->value(), "chunked")))) return false;
@@ -328,10 +332,7 @@ template <class Stream> class Exchange {
       bool free = shared_.waiting.load() < options_.most_waiting;
       if (admitted.operation->slow) free = free && co_await slow_turn(slot, upload != nullptr);
       if (admitted.operation->streams) free = free && stream.grow_to(1);
-      // Of the I/O threads one at least is left for the sockets.
-      Share here(shared_.here, options_.io_threads - 1);
-      const bool at_once = admitted.operation->quick || (admitted.operation->brief && here.grow_to(1));
-      if (at_once) {
+      if (admitted.operation->quick) {
         reply = answer(shared_.service, admitted, body, upload);
       } else if (!free) {
         reply = refusal(503, Say::unavailable, admitted.language);
@@ -530,13 +531,11 @@ template <class Stream> Task<void> end(Stream& stream) {
   co_return;
 }
 
-}  // namespace
-
 template <class Stream> Task<void> serve(std::shared_ptr<Stream> stream, Shared& shared) {
   const auto executor = co_await asio::this_coro::executor;
   const Counted counted(shared.metrics);
   {
-    // Posted, for the stream belongs to its strand.
+    // Posted, for the stream belongs to its thread.
     const auto close = [executor, weak = std::weak_ptr<Stream>(stream)] {
       asio::post(executor, [weak] {
         if (const auto alive = weak.lock()) beast::get_lowest_layer(*alive).close();
@@ -553,8 +552,6 @@ template <class Stream> Task<void> serve(std::shared_ptr<Stream> stream, Shared&
   }
 }
 
-template Task<void> serve<TcpStream>(std::shared_ptr<TcpStream>, Shared&);
-template Task<void> serve<TlsStream>(std::shared_ptr<TlsStream>, Shared&);
-template Task<void> serve<UnixStream>(std::shared_ptr<UnixStream>, Shared&);
-
 }  // namespace fractal::server
+
+#endif
