@@ -123,7 +123,7 @@ struct Head {
   }
 };
 
-std::string date_now() { return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr))); }
+inline std::string date_now() { return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr))); }
 
 template <class Stream> class Exchange {
  public:
