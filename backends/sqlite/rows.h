@@ -5,6 +5,7 @@
 #include <fractal/backend.h>
 
 #include "backends/sqlite/connection.h"
+#include "src/space_cache.h"
 
 #include <string>
 #include <string_view>
@@ -22,13 +23,6 @@ Result<std::optional<Row>> read_one(Connection& connection, Query& query, Column
 void read_link(const Query& query, bool whole, LinkRow& link);
 
 // The columns of space_by_name and space_by_number.
-struct SpaceRow {
-  SpaceRecord record{};
-  std::uint64_t audit_records = 0;
-  std::int64_t audit_oldest = INT64_MAX;
-
-  friend bool operator==(const SpaceRow&, const SpaceRow&) = default;
-};
 void read_space(const Query& query, SpaceRow& space);
 
 // A vector as the file has it: little-endian float32.

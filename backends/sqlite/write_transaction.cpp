@@ -4,7 +4,7 @@
 
 #include "backends/sqlite/pending_keywords.h"
 #include "backends/sqlite/rows.h"
-#include "backends/sqlite/space_cache.h"
+#include "backends/sqlite/spaces.h"
 #include "src/error.h"
 #include "src/guarded.h"
 
@@ -19,7 +19,7 @@ constexpr std::size_t most_pending_bytes = 32u << 20;
 
 class Transaction final : public WriteTransaction {
  public:
-  explicit Transaction(Connection& connection) : connection_(connection), spaces_(connection) {}
+  explicit Transaction(Connection& connection) : connection_(connection), space_rows_(connection), spaces_(space_rows_) {}
   ~Transaction() override { connection_.rollback(); }
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -330,6 +330,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Connection& connection_;
+  Spaces space_rows_;
   SpaceCache spaces_;
   PendingKeywords keywords_;
   std::uint64_t step_ = 0;

@@ -1,14 +1,14 @@
 // Invariant: what a step that failed did to a record is undone; what is saved is what the steps that
 // succeeded left.
-#include "backends/sqlite/space_cache.h"
+#include "src/space_cache.h"
 
 #include "src/error.h"
 
 #include <algorithm>
 
-namespace fractal::sqlite_backend {
+namespace fractal {
 namespace {
-// Ids are signed numbers in the file.
+// Ids are signed numbers in rows.
 constexpr std::uint64_t most_spaces = std::uint64_t{1} << (63 - space_shift);
 }  // namespace
 
@@ -50,29 +50,13 @@ SpaceRow* SpaceCache::add(SpaceRow row, bool made) {
 Result<SpaceRow*> SpaceCache::find(const Space& space) {
   if (last_ != nullptr && !last_->erased && last_->now.record.space == space) return touch(*last_);
   if (const auto found = live_.find(space); found != live_.end()) return touch(*found->second);
-  SpaceRow row;
-  {
-    Query query(connection_, Sql::space_by_name, TextValue{space.tenant}, TextValue{space.name});
-    FRACTAL_TRY_INTO(const bool there, query.step());
-    if (there) {
-      read_space(query, row);
-      return add(std::move(row), false);
-    }
+  FRACTAL_TRY_INTO(auto row, rows_.find(space));
+  if (row) return add(std::move(*row), false);
+  FRACTAL_TRY_INTO(auto made, rows_.create(space));
+  if (made.record.number >= most_spaces) {
+    return make_error(Errc::unsupported, "no more than {} spaces can be made in one database", most_spaces - 1);
   }
-  FRACTAL_TRY(create(space, row));
-  return add(std::move(row), true);
-}
-
-Result<void> SpaceCache::create(const Space& space, SpaceRow& row) {
-  FRACTAL_TRY(Query(connection_, Sql::create_space, TextValue{space.tenant}, TextValue{space.name}).run());
-  const auto number = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(connection_.handle()));
-  if (number >= most_spaces) {
-    return make_error(Errc::unsupported, "{}: no more than {} spaces can be made in one file", connection_.path(),
-                      most_spaces - 1);
-  }
-  row.record.number = number;
-  row.record.space = space;
-  return {};
+  return add(std::move(made), true);
 }
 
 Result<SpaceRow*> SpaceCache::find(std::uint64_t number) {
@@ -80,12 +64,8 @@ Result<SpaceRow*> SpaceCache::find(std::uint64_t number) {
   for (const auto& entry : entries_) {
     if (entry->now.record.number == number) return entry->erased ? nullptr : touch(*entry);
   }
-  Query query(connection_, Sql::space_by_number, number);
-  FRACTAL_TRY_INTO(const bool there, query.step());
-  if (!there) return nullptr;
-  SpaceRow row;
-  read_space(query, row);
-  return add(std::move(row), false);
+  FRACTAL_TRY_INTO(auto row, rows_.find(number));
+  return row ? add(std::move(*row), false) : nullptr;
 }
 
 void SpaceCache::erased(std::uint64_t number) {
@@ -101,17 +81,11 @@ void SpaceCache::erased(std::uint64_t number) {
 
 Result<void> SpaceCache::save() {
   for (const auto& entry : entries_) {
-    const SpaceRow& now = entry->now;
-    if (entry->erased || now == entry->saved) continue;
-    const SpaceRecord& record = now.record;
-    Query query(connection_, Sql::save_space, record.number, record.sequence, record.last_id, record.horizon,
-                record.memories, record.semantic, record.links, record.vectors, record.dimension,
-                static_cast<int>(record.metric), record.words[0], record.words[1], record.words[2], record.words[3],
-                now.audit_records, now.audit_oldest, TextValue{record.embedder});
-    FRACTAL_TRY(query.run());
-    entry->saved = now;
+    if (entry->erased || entry->now == entry->saved) continue;
+    FRACTAL_TRY(rows_.save(entry->now));
+    entry->saved = entry->now;
   }
   return {};
 }
 
-}  // namespace fractal::sqlite_backend
+}  // namespace fractal

@@ -1,0 +1,278 @@
+// Invariant: every statement that was sent is in waiting_ until its result has been taken; so after run() and flush()
+// nothing is on its way, and a connection of which this is not known is broken for good.
+#include "backends/postgres/connection.h"
+
+#include "src/error.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace fractal::postgres_backend {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t most_unsent = 64u << 10;
+constexpr std::chrono::milliseconds look_every{20};      // at the control
+constexpr std::chrono::milliseconds cancel_takes{5000};  // beyond the server's own time-out, and after a cancellation
+
+std::string message_of(const char* text) {
+  std::string message = text == nullptr ? "" : text;
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  return message;
+}
+
+bool stopped(const Control* control) {
+  if (control == nullptr) return false;
+  return (control->cancel != nullptr && control->cancel->load()) || Clock::now() >= control->deadline;
+}
+
+// By what the caller can do (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+Errc code_of(std::string_view state) {
+  if (state.starts_with("08") || state.starts_with("57") || state.starts_with("40") || state.starts_with("28") ||
+      state == "55P03" || state == "53300" || state == "53200" || state == "53000") {
+    return Errc::unavailable;
+  }
+  if (state.starts_with("XX") && state != "XX000") return Errc::corruption;
+  if (state == "25006" || state == "42501" || state == "0A000") return Errc::unsupported;
+  return Errc::io;
+}
+
+int milliseconds_to(Clock::time_point end) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+}
+
+// Of PQconnectPoll or one statement.
+bool poll_once(PGconn* handle, short events, int milliseconds) {
+  pollfd waiting{.fd = PQsocket(handle), .events = events, .revents = 0};
+  return ::poll(&waiting, 1, milliseconds) > 0;
+}
+
+Result<void> connect(PGconn* handle, const Server& server) {
+  const auto end = Clock::now() + server.connect_timeout;
+  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+  while (status != PGRES_POLLING_OK && PQstatus(handle) != CONNECTION_BAD) {
+    const int left = milliseconds_to(end);
+    if (left == 0) return make_error(Errc::unavailable, "{}: connect: no answer within the time-out", server.name);
+    if (!poll_once(handle, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, left)) continue;
+    status = PQconnectPoll(handle);
+    if (status == PGRES_POLLING_FAILED) break;
+  }
+  if (PQstatus(handle) == CONNECTION_OK) return {};
+  return make_error(Errc::unavailable, "{}: connect: {}", server.name, message_of(PQerrorMessage(handle)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> Connection::open(const Server& server) {
+  std::unique_ptr<PGconn, decltype(&PQfinish)> handle(PQconnectStart(server.conninfo.c_str()), &PQfinish);
+  if (!handle) return make_error(Errc::unavailable, "{}: connect: out of memory", server.name);
+  FRACTAL_TRY(connect(handle.get(), server));
+  PQsetNoticeProcessor(
+      handle.get(), [](void*, const char*) {}, nullptr);
+  if (PQserverVersion(handle.get()) < 120'000) {
+    return make_error(Errc::unsupported, "{}: connect: PostgreSQL {} is older than 12", server.name,
+                      PQserverVersion(handle.get()) / 10'000);
+  }
+  PQsetnonblocking(handle.get(), 1);
+  std::unique_ptr<Connection> connection(new Connection(handle.release(), server));
+  FRACTAL_TRY(connection->script(server.setup, "connect"));
+  return connection;
+}
+
+Connection::~Connection() { PQfinish(handle_); }
+
+Error Connection::lost(std::string_view operation) {
+  broken_ = true;
+  return make_error(Errc::unavailable, "{}: {}: the connection is lost: {}", name_, operation,
+                    message_of(PQerrorMessage(handle_)));
+}
+
+Error Connection::refused(std::string_view operation, const PGresult* result) const {
+  const char* const state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* const text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  // Without a state the message is libpq's own: the connection went.
+  if (state == nullptr) {
+    return make_error(Errc::unavailable, "{}: {}: {}", name_, operation, message_of(PQresultErrorMessage(result)));
+  }
+  return make_error(code_of(state), "{}: {}: {} ({})", name_, operation, message_of(text), state);
+}
+
+void Connection::cancel() noexcept {
+  PGcancel* const request = PQgetCancel(handle_);
+  if (request == nullptr) return;
+  std::array<char, 256> why{};
+  PQcancel(request, why.data(), static_cast<int>(why.size()));
+  PQfreeCancel(request);
+}
+
+// ---- Waiting -----------------------------------------------------------------------------------------------------
+
+Result<void> Connection::wait(std::string_view operation, bool to_write) {
+  auto end = Clock::now() + call_timeout_ + cancel_takes;
+  bool cancelled = false;
+  for (;;) {
+    if (!cancelled && stopped(control_)) {
+      cancelled = true;
+      cancel();
+      end = Clock::now() + cancel_takes;
+    }
+    const short events = static_cast<short>(POLLIN | (to_write ? POLLOUT : 0));
+    if (poll_once(handle_, events, static_cast<int>(look_every.count()))) return {};
+    if (Clock::now() < end) continue;
+    broken_ = true;
+    return make_error(Errc::unavailable, "{}: {}: no answer within the time-out", name_, operation);
+  }
+}
+
+Result<void> Connection::send_out(std::string_view operation, bool also_read) {
+  for (;;) {
+    const int left = PQflush(handle_);
+    if (left < 0) return lost(operation);
+    if (left == 0) break;
+    FRACTAL_TRY(wait(operation, true));
+    if (also_read && PQconsumeInput(handle_) == 0) return lost(operation);  // else both sides might wait to write
+  }
+  unsent_ = 0;
+  return {};
+}
+
+Result<PGresult*> Connection::next_result(std::string_view operation) {
+  while (PQisBusy(handle_) != 0) {
+    FRACTAL_TRY(wait(operation, false));
+    if (PQconsumeInput(handle_) == 0) return lost(operation);
+  }
+  return PQgetResult(handle_);
+}
+
+// ---- Statements --------------------------------------------------------------------------------------------------
+
+Result<void> Connection::script(const std::string& sql, std::string_view operation) {
+  if (broken()) return lost(operation);
+  if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF && PQexitPipelineMode(handle_) == 0) return lost(operation);
+  if (PQsendQuery(handle_, sql.c_str()) == 0) return lost(operation);
+  FRACTAL_TRY(send_out(operation, true));
+  std::optional<Error> error;
+  for (;;) {
+    FRACTAL_TRY_INTO(PGresult* const result, next_result(operation));
+    if (result == nullptr) break;
+    const Rows owner(result);
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR && !error) error = refused(operation, result);
+  }
+  if (broken()) return error ? *error : lost(operation);
+  if (PQenterPipelineMode(handle_) == 0) return lost(operation);
+  if (error) return *error;
+  return {};
+}
+
+Result<std::string> Connection::prepared(std::string_view operation, std::string_view sql, std::span<const Oid> types) {
+  std::string text(sql);
+  if (const auto found = prepared_.find(text); found != prepared_.end()) return found->second;
+  std::string name = fmt::format("f{}", ++names_);
+  if (PQsendPrepare(handle_, name.c_str(), text.c_str(), static_cast<int>(types.size()), types.data()) == 0) {
+    return lost(operation);
+  }
+  waiting_.push_back({.operation = operation, .wanted = false, .prepares = text});
+  prepared_.emplace(std::move(text), name);
+  return name;
+}
+
+Result<void> Connection::send(std::string_view operation, std::string_view sql, const Values& values, bool wanted,
+                              Keep keep) {
+  if (broken()) return lost(operation);
+  const auto count = static_cast<std::size_t>(values.count());
+  std::vector<const char*> data(count);
+  std::vector<int> sizes(count), formats(count, 1);
+  std::vector<Oid> types(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Values::Entry& entry = values.entries_[i];
+    data[i] = entry.null ? nullptr : values.data_.data() + entry.begin;
+    sizes[i] = entry.size;
+    types[i] = entry.type;
+  }
+  std::string name;
+  if (keep == Keep::prepared) { FRACTAL_TRY_INTO(name, prepared(operation, sql, types)); }
+  const int sent = name.empty() ? PQsendQueryParams(handle_, std::string(sql).c_str(), values.count(), types.data(),
+                                                    data.data(), sizes.data(), formats.data(), 1)
+                                : PQsendQueryPrepared(handle_, name.c_str(), values.count(), data.data(), sizes.data(),
+                                                      formats.data(), 1);
+  if (sent == 0) return lost(operation);
+  waiting_.push_back({.operation = operation, .wanted = wanted, .prepares = {}});
+  unsent_ += values.size() + sql.size();
+  if (unsent_ > most_unsent) return send_out(operation, true);
+  return {};
+}
+
+// Up to the sync that ends the queue. The first error counts: what follows it was not run.
+Result<Rows> Connection::collect(std::string_view operation) {
+  if (PQpipelineSync(handle_) == 0) return lost(operation);
+  FRACTAL_TRY(send_out(operation, true));
+  Rows wanted;
+  std::optional<Error> error;
+  while (!waiting_.empty()) {
+    const Waiting one = waiting_.front();
+    waiting_.pop_front();
+    for (;;) {
+      FRACTAL_TRY_INTO(PGresult* const result, next_result(one.operation));
+      if (result == nullptr) break;
+      Rows rows(result);
+      const ExecStatusType status = PQresultStatus(result);
+      const bool done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+      if (status == PGRES_FATAL_ERROR && !error) error = refused(one.operation, result);
+      if (!done && !one.prepares.empty()) prepared_.erase(one.prepares);
+      if (done && one.wanted) wanted = std::move(rows);
+      if (broken()) return error ? *error : lost(one.operation);
+    }
+  }
+  FRACTAL_TRY_INTO(PGresult* const sync, next_result(operation));
+  const Rows owner(sync);
+  if (sync == nullptr || PQresultStatus(sync) != PGRES_PIPELINE_SYNC) return lost(operation);
+  used_at_ = Clock::now();
+  if (!error) return wanted;
+  if (stopped(control_)) FRACTAL_TRY(check(operation));
+  return *error;
+}
+
+Result<Rows> Connection::run(const Statement& statement, const Values& values) {
+  FRACTAL_TRY(send(statement.operation, statement.sql, values, true, Keep::prepared));
+  return collect(statement.operation);
+}
+
+Result<Rows> Connection::run(std::string_view operation, const std::string& sql, const Values& values) {
+  FRACTAL_TRY(send(operation, sql, values, true, Keep::nothing));
+  return collect(operation);
+}
+
+Result<void> Connection::queue(const Statement& statement, const Values& values) {
+  return send(statement.operation, statement.sql, values, false, Keep::prepared);
+}
+
+Result<void> Connection::flush() {
+  if (waiting_.empty()) return {};
+  const std::string_view operation = waiting_.back().operation;
+  FRACTAL_TRY(collect(operation));
+  return {};
+}
+
+Result<void> Connection::check(std::string_view operation) const {
+  if (!stopped(control_)) return {};
+  return make_error(Errc::unavailable, "{}: {}: stopped by the caller", name_, operation);
+}
+
+bool Connection::idle() const noexcept {
+  return !broken() && waiting_.empty() && PQtransactionStatus(handle_) == PQTRANS_IDLE;
+}
+
+void Connection::rollback() noexcept {
+  try {
+    control_ = nullptr;
+    if (!broken() && !waiting_.empty()) (void)flush();
+    if (!broken() && PQtransactionStatus(handle_) != PQTRANS_IDLE) (void)run({"undo", "ROLLBACK"});
+  } catch (const std::exception&) { broken_ = true; }  // no memory: nobody will use it again
+}
+
+}  // namespace fractal::postgres_backend

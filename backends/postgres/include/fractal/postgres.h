@@ -1,0 +1,40 @@
+// Memories on a PostgreSQL server, for programs on many machines (docs/backends.md).
+//
+//   fractal::Options options;
+//   options.storage = fractal::open_postgres_storage("postgres://app@db.example/memory").value();
+//   auto memory = fractal::FractalMemory::open(options).value();
+#ifndef FRACTAL_POSTGRES_H
+#define FRACTAL_POSTGRES_H
+
+#include <fractal/backend.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace fractal {
+
+struct PostgresOptions {
+  // postgres://user:password@host:port/database?sslmode=verify-full&... : every setting that libpq takes
+  // (https://www.postgresql.org/docs/current/libpq-connect.html), the environment's PG* for those that are missing.
+  // `options=-c search_path=...` puts the tables into a schema of their own. Messages name neither password nor any other
+  // secret.
+  std::string url{};
+  bool create = true;  // false: a database without the tables is not_found
+  bool read_only = false;
+  // full, normal: a write is on the server's disk when it returns (synchronous_commit as the server has it).
+  // off: the server's crash may lose the last moments (synchronous_commit = off), never the order.
+  Durability durability = Durability::full;
+  std::size_t most_connections = 16;                // at once; who needs one more waits
+  std::chrono::milliseconds connect_timeout{5000};  // also the wait for a free connection; then `unavailable`
+  std::chrono::milliseconds call_timeout{30'000};   // of one statement, the wait for locks included; then `unavailable`
+};
+
+// Makes the tables if need be. Any thread; the storage, too.
+// invalid_argument: the URL is none. not_found: see `create`. unavailable: no server answers, or it lets nobody in.
+// unsupported: older than PostgreSQL 12, or tables of a later version of this library.
+FRACTAL_API Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options);
+
+}  // namespace fractal
+
+#endif

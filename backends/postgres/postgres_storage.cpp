@@ -1,0 +1,162 @@
+// Invariant: every call has a connection of its own; what must be seen together is read or written in one transaction.
+#include "backends/postgres/postgres_storage.h"
+
+#include "backends/postgres/read_view.h"
+#include "backends/postgres/rows.h"
+#include "backends/postgres/schema.h"
+#include "backends/postgres/statements.h"
+#include "backends/postgres/write_transaction.h"
+#include "src/error.h"
+
+#include <fractal/postgres.h>
+
+namespace fractal::postgres_backend {
+namespace {
+
+// The setup of each connection. Our texts are UTF-8 whatever the environment says.
+std::string setup_of(const PostgresOptions& options) {
+  std::string setup = fmt::format(
+      "SET client_encoding = 'UTF8'; SET statement_timeout = {0}; SET lock_timeout = {0}; "
+      "SET standard_conforming_strings = on; SET timezone = 'UTC'",
+      options.call_timeout.count());
+  if (options.durability == Durability::off) setup += "; SET synchronous_commit = off";
+  if (options.read_only) setup += "; SET default_transaction_read_only = on";
+  return setup;
+}
+
+// What messages call the server: never a password.
+std::string name_of(const std::string& url) {
+  char* why = nullptr;
+  PQconninfoOption* const parts = PQconninfoParse(url.c_str(), &why);
+  PQfreemem(why);
+  if (parts == nullptr) return "postgres";
+  std::string host = "localhost", database;
+  for (const PQconninfoOption* part = parts; part->keyword != nullptr; ++part) {
+    if (part->val == nullptr) continue;
+    if (std::string_view(part->keyword) == "host") host = part->val;
+    if (std::string_view(part->keyword) == "dbname") database = part->val;
+  }
+  PQconninfoFree(parts);
+  return fmt::format("postgres://{}/{}", host, database);
+}
+
+Result<void> check(const PostgresOptions& options) {
+  const bool known = options.url.starts_with("postgres://") || options.url.starts_with("postgresql://");
+  char* why = nullptr;
+  PQconninfoOption* const parts = known ? PQconninfoParse(options.url.c_str(), &why) : nullptr;
+  const bool good = parts != nullptr;
+  PQconninfoFree(parts);
+  PQfreemem(why);  // names the URL, which has the password in it
+  if (!good) return Error{Errc::invalid_argument, "postgres: not a URL such as postgres://user@host:5432/database"};
+  if (options.most_connections < 2) return Error{Errc::invalid_argument, "postgres: most_connections is less than 2"};
+  return {};
+}
+
+Result<void> prepare_tables(Connection& connection, const PostgresOptions& options) {
+  FRACTAL_TRY_INTO(const auto version, stored_version(connection));
+  if (version == schema_version) return {};
+  if (version > schema_version) {
+    return make_error(Errc::unsupported,
+                      "{}: the tables have version {}, newer than {}, the newest that this version knows",
+                      connection.server(), *version, schema_version);
+  }
+  if (!options.create) return make_error(Errc::not_found, "{}: there are no tables", connection.server());
+  if (options.read_only)
+    return make_error(Errc::unsupported, "{}: no tables, and opened read-only", connection.server());
+  return migrate(connection);
+}
+
+}  // namespace
+
+Result<void> PostgresStorage::may_write(std::string_view operation) const {
+  if (!read_only_) return {};
+  return make_error(Errc::unsupported, "{}: {}: opened read-only", pool_->server().name, operation);
+}
+
+Result<void> PostgresStorage::apply(std::span<WriteStep> steps) {
+  if (steps.empty()) return {};
+  FRACTAL_TRY(may_write("write"));
+  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+  return run_steps(*lease, steps);
+}
+
+Result<std::unique_ptr<ReadView>> PostgresStorage::read(const Space& space) {
+  FRACTAL_TRY_INTO(auto lease, pool_->lease());
+  return open_view(std::move(lease), space);
+}
+
+Result<std::optional<Row>> PostgresStorage::get(const Space& space, std::string_view key, Columns columns) {
+  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+  const Values values(Bytes{space.tenant}, Bytes{space.name}, Bytes{key});
+  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::get[columns], values));
+  return read_one(*lease, rows, columns);
+}
+
+Result<std::vector<Space>> PostgresStorage::spaces() {
+  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::spaces));
+  std::vector<Space> spaces;
+  for (int at = 0; at < rows.count(); ++at) {
+    spaces.push_back({std::string(rows.bytes(at, 0)), std::string(rows.bytes(at, 1))});
+  }
+  return spaces;
+}
+
+Result<std::optional<std::string>> PostgresStorage::setting(std::string_view name) {
+  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::setting, Values(Text{name})));
+  return rows.count() > 0 ? std::optional(std::string(rows.bytes(0, 0))) : std::nullopt;
+}
+
+Result<std::vector<std::string>> PostgresStorage::indexed_fields() {
+  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+  FRACTAL_TRY_INTO(auto fields, read_fields(*lease));
+  std::vector<std::string> paths;
+  for (Field& field : fields) paths.push_back(std::move(field.path));
+  return paths;
+}
+
+Result<void> PostgresStorage::backup(const std::string&, const Control&) {
+  return make_error(Errc::unsupported, "{}: backup: use pg_dump, or copy the memories", pool_->server().name);
+}
+
+std::string PostgresStorage::describe() const {
+  return fmt::format("postgres {}.{}", server_version_ / 10'000, server_version_ % 10'000);
+}
+
+std::vector<std::string> PostgresStorage::problems() {
+  const std::string problem = pool_->problem();
+  return problem.empty() ? std::vector<std::string>{} : std::vector{problem};
+}
+
+std::uint64_t PostgresStorage::bytes() {
+  constexpr Statement size{"read the size",
+                           "SELECT sum(pg_total_relation_size(c))::bigint FROM unnest(ARRAY['sfm_namespaces', "
+                           "'sfm_memories', 'sfm_vector_embeddings', 'sfm_graph_links', 'sfm_removals', "
+                           "'sfm_audit_log', 'sfm_keywords', 'sfm_field_values']::regclass[]) AS c"};
+  const auto lease = pool_->lease();
+  if (!lease) return 0;
+  const auto rows = (**lease).run(size);
+  return rows ? rows->natural(0, 0) : 0;
+}
+
+}  // namespace fractal::postgres_backend
+
+namespace fractal {
+
+Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options) {
+  using namespace postgres_backend;
+  FRACTAL_TRY(postgres_backend::check(options));
+  const Server server{.conninfo = options.url,
+                      .name = name_of(options.url),
+                      .setup = setup_of(options),
+                      .connect_timeout = options.connect_timeout,
+                      .call_timeout = options.call_timeout};
+  auto pool = std::make_shared<Pool>(server, options.most_connections);
+  FRACTAL_TRY_INTO(const Lease lease, pool->lease());
+  FRACTAL_TRY(prepare_tables(*lease, options));
+  return std::shared_ptr<Storage>(
+      std::make_shared<PostgresStorage>(std::move(pool), options.read_only, lease->server_version()));
+}
+
+}  // namespace fractal
