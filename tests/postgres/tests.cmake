@@ -2,6 +2,7 @@
 if(NOT TARGET FractalMemory_postgres)
   return()
 endif()
+find_package(PostgreSQL REQUIRED)
 string(MD5 services "${PROJECT_BINARY_DIR}")
 string(SUBSTRING "${services}" 0 8 services)
 set(services "/tmp/fractal_services_${services}")
