@@ -17,3 +17,4 @@ set_tests_properties(conformance_postgres PROPERTIES FIXTURES_REQUIRED services
   ENVIRONMENT "FRACTAL_TEST_POSTGRES=postgres://postgres@/postgres?host=${services}")
 
 fractal_test(postgres_json postgres/json_text_test.cpp)
+target_link_libraries(postgres_json PRIVATE FractalMemory::postgres)
