@@ -8,7 +8,7 @@ string(SUBSTRING "${services}" 0 8 services)
 set(services "/tmp/fractal_services_${services}")
 add_test(NAME services.up COMMAND "${PROJECT_SOURCE_DIR}/tools/services" up "${services}")
 add_test(NAME services.down COMMAND "${PROJECT_SOURCE_DIR}/tools/services" down "${services}")
-set_tests_properties(services.up PROPERTIES FIXTURES_SETUP services)
+set_tests_properties(services.up PROPERTIES FIXTURES_SETUP services ENVIRONMENT "FRACTAL_SERVICES_FSYNC=off")
 set_tests_properties(services.down PROPERTIES FIXTURES_CLEANUP services)
 
 fractal_test(conformance_postgres ${storage_suite} ${storage_model} conformance/postgres_storage.cpp)
