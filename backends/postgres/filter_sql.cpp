@@ -110,6 +110,7 @@ class Compiler {
 
   std::vector<Piece> pieces(const std::vector<Filter>& filters) {
     std::vector<Piece> out;
+    out.reserve(filters.size());
     for (const Filter& filter : filters) out.push_back(piece(filter));
     return out;
   }

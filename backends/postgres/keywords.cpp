@@ -16,12 +16,14 @@ std::string prefix_of(std::uint64_t space) { return fmt::format("{}:", space); }
 
 std::vector<std::string> stored_terms(std::uint64_t space, std::span<const std::string> terms) {
   std::vector<std::string> stored;
+  stored.reserve(terms.size());
   for (const std::string& term : terms) stored.push_back(prefix_of(space) + term);
   return stored;
 }
 
 std::vector<Text> texts_of(const std::vector<std::string>& strings) {
   std::vector<Text> texts;
+  texts.reserve(strings.size());
   for (const std::string& one : strings) texts.push_back({one});
   return texts;
 }

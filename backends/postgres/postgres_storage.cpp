@@ -96,6 +96,7 @@ Result<std::vector<Space>> PostgresStorage::spaces() {
   FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
   FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::spaces));
   std::vector<Space> spaces;
+  spaces.reserve(static_cast<std::size_t>(rows.count()));
   for (int at = 0; at < rows.count(); ++at) {
     spaces.push_back({std::string(rows.bytes(at, 0)), std::string(rows.bytes(at, 1))});
   }
@@ -145,18 +146,17 @@ std::uint64_t PostgresStorage::bytes() {
 namespace fractal {
 
 Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options) {
-  using namespace postgres_backend;
   FRACTAL_TRY(postgres_backend::check(options));
-  const Server server{.conninfo = options.url,
-                      .name = name_of(options.url),
-                      .setup = setup_of(options),
-                      .connect_timeout = options.connect_timeout,
-                      .call_timeout = options.call_timeout};
-  auto pool = std::make_shared<Pool>(server, options.most_connections);
-  FRACTAL_TRY_INTO(const Lease lease, pool->lease());
-  FRACTAL_TRY(prepare_tables(*lease, options));
+  const postgres_backend::Server server{.conninfo = options.url,
+                                        .name = postgres_backend::name_of(options.url),
+                                        .setup = postgres_backend::setup_of(options),
+                                        .connect_timeout = options.connect_timeout,
+                                        .call_timeout = options.call_timeout};
+  auto pool = std::make_shared<postgres_backend::Pool>(server, options.most_connections);
+  FRACTAL_TRY_INTO(const postgres_backend::Lease lease, pool->lease());
+  FRACTAL_TRY(postgres_backend::prepare_tables(*lease, options));
   return std::shared_ptr<Storage>(
-      std::make_shared<PostgresStorage>(std::move(pool), options.read_only, lease->server_version()));
+      std::make_shared<postgres_backend::PostgresStorage>(std::move(pool), options.read_only, lease->server_version()));
 }
 
 }  // namespace fractal

@@ -120,6 +120,7 @@ class View final : public ReadView {
   Result<std::vector<ChangeRow>> changes(std::uint64_t after, std::size_t limit) override {
     FRACTAL_TRY_INTO(const Rows rows, ask(sql::changes, Values(record_.number, after, bounded(limit))));
     std::vector<ChangeRow> changes;
+    changes.reserve(static_cast<std::size_t>(rows.count()));
     for (int at = 0; at < rows.count(); ++at) {
       changes.push_back({.sequence = rows.natural(at, 0),
                          .kind = static_cast<ChangeKind>(rows.integer(at, 1)),
@@ -173,6 +174,7 @@ class View final : public ReadView {
         const Rows rows,
         ask(sql::audit_page, Values(record_.number, before == 0 ? newest : std::min(before, newest), bounded(limit))));
     std::vector<AuditRecord> records;
+    records.reserve(static_cast<std::size_t>(rows.count()));
     for (int at = 0; at < rows.count(); ++at) {
       records.push_back({.number = rows.natural(at, 0),
                          .at = rows.time(at, 1),
@@ -188,6 +190,7 @@ class View final : public ReadView {
   Result<bool> visit_links(std::span<const std::string> keys, Direction side, std::string_view type,
                            const LinkVisitor& visit) {
     std::vector<Bytes> bytes;
+    bytes.reserve(keys.size());
     for (const std::string& key : keys) bytes.push_back({key});
     Values values(record_.number, bytes);
     type.empty() ? values.add(nullptr) : values.add(Bytes{type});

@@ -120,6 +120,7 @@ Result<std::vector<Field>> read_fields(Connection& connection) {
 
 std::vector<Field> fields_of(const Rows& rows) {
   std::vector<Field> fields;
+  fields.reserve(static_cast<std::size_t>(rows.count()));
   for (int at = 0; at < rows.count(); ++at) fields.push_back({rows.integer(at, 0), std::string(rows.bytes(at, 1))});
   return fields;
 }

@@ -19,7 +19,8 @@ constexpr std::size_t most_pending_bytes = 32u << 20;
 
 class Transaction final : public WriteTransaction {
  public:
-  explicit Transaction(Connection& connection) : connection_(connection), space_rows_(connection), spaces_(space_rows_) {}
+  explicit Transaction(Connection& connection)
+      : connection_(connection), space_rows_(connection), spaces_(space_rows_) {}
   ~Transaction() override { connection_.rollback(); }
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
