@@ -4,6 +4,7 @@ if(TARGET FractalMemory_server)
     fractal_test(server_${name} server/${name}_test.cpp)
     target_link_libraries(server_${name} PRIVATE FractalMemory::server)
   endforeach()
+  set_tests_properties(server_cache server_threads PROPERTIES LABELS tsan)
 endif()
 
 # The server by the real binary, over real sockets, by Python's unittest. Kills are many and memory is measured on the
