@@ -129,13 +129,13 @@ Result<void> Connection::wait(std::string_view operation, bool to_write) {
   }
 }
 
-Result<void> Connection::send_out(std::string_view operation, bool also_read) {
+Result<void> Connection::send_out(std::string_view operation) {
   for (;;) {
     const int left = PQflush(handle_);
     if (left < 0) return lost(operation);
     if (left == 0) break;
     FRACTAL_TRY(wait(operation, true));
-    if (also_read && PQconsumeInput(handle_) == 0) return lost(operation);  // else both sides might wait to write
+    if (PQconsumeInput(handle_) == 0) return lost(operation);  // else both sides might wait to write
   }
   unsent_ = 0;
   return {};
@@ -155,7 +155,7 @@ Result<void> Connection::script(const std::string& sql, std::string_view operati
   if (broken()) return lost(operation);
   if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF && PQexitPipelineMode(handle_) == 0) return lost(operation);
   if (PQsendQuery(handle_, sql.c_str()) == 0) return lost(operation);
-  FRACTAL_TRY(send_out(operation, true));
+  FRACTAL_TRY(send_out(operation));
   std::optional<Error> error;
   for (;;) {
     FRACTAL_TRY_INTO(PGresult* const result, next_result(operation));
@@ -203,14 +203,14 @@ Result<void> Connection::send(std::string_view operation, std::string_view sql, 
   if (sent == 0) return lost(operation);
   waiting_.push_back({.operation = operation, .wanted = wanted, .prepares = {}});
   unsent_ += values.size() + sql.size();
-  if (unsent_ > most_unsent) return send_out(operation, true);
+  if (unsent_ > most_unsent) return send_out(operation);
   return {};
 }
 
 // Up to the sync that ends the queue. The first error counts: what follows it was not run.
 Result<Rows> Connection::collect(std::string_view operation) {
   if (PQpipelineSync(handle_) == 0) return lost(operation);
-  FRACTAL_TRY(send_out(operation, true));
+  FRACTAL_TRY(send_out(operation));
   Rows wanted;
   std::optional<Error> error;
   while (!waiting_.empty()) {

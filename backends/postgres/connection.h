@@ -160,7 +160,7 @@ class Connection {
   Result<std::string> prepared(std::string_view operation, std::string_view sql, std::span<const Oid> types);
   enum class Keep { prepared, nothing };
   Result<void> send(std::string_view operation, std::string_view sql, const Values& values, bool wanted, Keep keep);
-  Result<void> send_out(std::string_view operation, bool also_read);
+  Result<void> send_out(std::string_view operation);
   Result<Rows> collect(std::string_view operation);
   Result<void> wait(std::string_view operation, bool to_write);
   Result<PGresult*> next_result(std::string_view operation);

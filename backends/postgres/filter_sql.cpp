@@ -95,10 +95,10 @@ class Compiler {
  public:
   Compiler(std::span<const Field> fields, Values& values) : fields_(fields), values_(values) {}
 
-  Piece piece(const Filter& filter) { return filter.empty() ? always() : piece(*filter.node()); }
-
- private:
-  Piece piece(const FilterNode& node) {
+  Piece piece(const Filter& filter) {
+    if (filter.empty()) return always();
+    const FilterNode& node = *filter.node();
+    if (node.field == FilterField::type && node.problem.empty()) return type(filter);
     switch (node.op) {
       case FilterOp::all_of: return all_of(pieces(node.children));
       case FilterOp::any_of: return any_of(pieces(node.children));
@@ -108,6 +108,7 @@ class Compiler {
     }
   }
 
+ private:
   std::vector<Piece> pieces(const std::vector<Filter>& filters) {
     std::vector<Piece> out;
     out.reserve(filters.size());
@@ -121,7 +122,6 @@ class Compiler {
     }
     switch (node.field) {
       case FilterField::payload: return stored_field(node, op);
-      case FilterField::type: return type(node, op);
       case FilterField::importance:
         return of_values(node, op, [&](FilterOp o, const Value& v) { return importance(o, v); });
       case FilterField::version: return of_values(node, op, [&](FilterOp o, const Value& v) { return version(o, v); });
@@ -130,6 +130,7 @@ class Compiler {
       case FilterField::expires_at: return time("m.fm_expires_at", node, op, true);
       case FilterField::id: return identity(node, op, [&](const std::string& text) { return uuid(text); });
       case FilterField::coordinate: return identity(node, op, [&](const std::string& text) { return key(text); });
+      case FilterField::type:
       case FilterField::metadata: break;
     }
     return unrestricted();
@@ -204,31 +205,16 @@ class Compiler {
     return condition(fmt::format("({} AND {})", there, piece.text), piece.exact);
   }
 
-  static Piece type(const FilterNode& node, FilterOp op) {
+  // There are two: the core says which of them pass.
+  static Piece type(const Filter& filter) {
     std::vector<Piece> passing;
     for (const MemoryType type : {MemoryType::episodic, MemoryType::semantic}) {
-      if (text_passes(to_string(type), node, op)) {
-        passing.push_back(condition(fmt::format("m.fm_type = {}", static_cast<int>(type))));
-      }
+      Row row;
+      row.memory.type = type;
+      if (!matches(filter, row)) continue;
+      passing.push_back(condition(fmt::format("m.fm_type = {}", static_cast<int>(type))));
     }
     return passing.size() == 2 ? always() : any_of(passing);
-  }
-
-  static bool text_passes(std::string_view text, const FilterNode& node, FilterOp op) {
-    if (op == FilterOp::exists) return true;
-    return std::any_of(node.values.begin(), node.values.end(), [&](const Value& value) {
-      const auto* other = std::get_if<std::string>(&value.variant());
-      if (other == nullptr) return false;
-      switch (op) {
-        case FilterOp::lt: return text < *other;
-        case FilterOp::le: return text <= *other;
-        case FilterOp::gt: return text > *other;
-        case FilterOp::ge: return text >= *other;
-        case FilterOp::prefix: return text.starts_with(*other);
-        case FilterOp::contains: return text.find(*other) != std::string_view::npos;
-        default: return text == *other;
-      }
-    });
   }
 
   // A field whose text form stands for one value of a column.
@@ -287,9 +273,8 @@ class Compiler {
   Piece stored_value(FilterOp op, const Value& value) {
     if (const auto number = number_of(value)) {
       const bool exact = is_exact(*number);
-      return condition(fmt::format("(f.kind < 3 AND f.kind = 2 AND f.number {} {})", sign_of(exact ? op : widened(op)),
-                                   bound(*number)),
-                       exact);
+      return condition(
+          fmt::format("(f.kind = 2 AND f.number {} {})", sign_of(exact ? op : widened(op)), bound(*number)), exact);
     }
     if (const auto* text = std::get_if<std::string>(&value.variant())) {
       const bool exact = text->size() < field_text_bytes;
@@ -298,11 +283,10 @@ class Compiler {
                        exact);
     }
     if (const auto* truth = std::get_if<bool>(&value.variant())) {
-      return condition(
-          fmt::format("(f.kind < 3 AND f.kind = 1 AND f.number {} {})", sign_of(op), bound(*truth ? 1.0 : 0.0)));
+      return condition(fmt::format("(f.kind = 1 AND f.number {} {})", sign_of(op), bound(*truth ? 1.0 : 0.0)));
     }
     if (op == FilterOp::lt || op == FilterOp::gt) return never();
-    return condition("(f.kind < 3 AND f.kind = 0)");  // null is equal to itself
+    return condition("(f.kind = 0)");  // null is equal to itself
   }
 
   Piece stored_prefix(const Value& value) {

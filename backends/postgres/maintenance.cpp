@@ -228,7 +228,7 @@ Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& contr
   FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
   lease->obey(&control);
   FRACTAL_TRY(lease->script("SET statement_timeout = 0", "maintain"));
-  auto done = lease->script("", "maintain");
+  Result<void> done;
   for (const char* table : {"sfm_memories", "sfm_vector_embeddings", "sfm_keywords", "sfm_graph_links", "sfm_removals",
                             "sfm_audit_log", "sfm_field_values", "sfm_namespaces"}) {
     if (done) done = lease->script(fmt::format("VACUUM ({}ANALYZE) {}", purge ? "FULL, " : "", table), "maintain");

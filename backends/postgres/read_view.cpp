@@ -19,11 +19,6 @@ namespace {
 constexpr std::int64_t rows_per_page = 4'096;
 constexpr std::int64_t vectors_per_page = 1'024;
 
-std::int64_t bounded(std::size_t limit) {
-  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max() - 1);
-  return static_cast<std::int64_t>(std::min(limit, most));
-}
-
 class View final : public ReadView {
  public:
   View(Lease lease, SpaceRecord record) : lease_(std::move(lease)), connection_(*lease_), record_(std::move(record)) {}

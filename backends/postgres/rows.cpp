@@ -147,6 +147,10 @@ Result<void> put_field_value(Connection& connection, std::uint64_t space, const 
   return connection.queue(sql::put_field_value, values);
 }
 
+std::int64_t bounded(std::size_t limit) {
+  return static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX - 1));
+}
+
 std::string without_nul(std::string_view text) {
   std::string clean(text);
   for (std::size_t at = 0; (at = clean.find('\0', at)) != clean.npos;) clean.replace(at, 1, "\xEF\xBF\xBD");

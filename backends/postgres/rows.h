@@ -39,6 +39,9 @@ enum class FieldKind : std::int64_t { null = 0, truth = 1, number = 2, text = 3 
 Result<void> put_field_value(Connection& connection, std::uint64_t space, const Field& field, const Value& value,
                              MemoryId id);
 
+// LIMIT is a signed number, and select() asks for one more.
+std::int64_t bounded(std::size_t limit);
+
 // For the service's columns, which hold no NUL.
 std::string without_nul(std::string_view text);
 

@@ -18,8 +18,6 @@
 namespace fractal::postgres_backend {
 namespace {
 
-std::int64_t bounded(std::size_t limit) { return static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)); }
-
 // A coordinate as the service writes it. Nothing of what is not one.
 struct Place {
   explicit Place(std::string_view key) {
@@ -277,7 +275,9 @@ class Transaction final : public WriteTransaction {
   std::optional<std::vector<Field>> fields_{};
 };
 
-Result<void> run_all(Connection& writer, std::span<WriteStep> steps) {
+}  // namespace
+
+Result<void> run_steps(Connection& writer, std::span<WriteStep> steps) {
   Transaction transaction(writer);
   FRACTAL_TRY(transaction.begin());
   bool anything = false;
@@ -286,17 +286,6 @@ Result<void> run_all(Connection& writer, std::span<WriteStep> steps) {
     anything = anything || done;
   }
   return anything ? transaction.commit() : Result<void>{};
-}
-
-}  // namespace
-
-Result<void> run_steps(Connection& writer, std::span<WriteStep> steps) {
-  auto done = run_all(writer, steps);
-  if (done) return done;
-  for (WriteStep& step : steps) {
-    if (step.outcome) step.outcome = done.error();
-  }
-  return done;
 }
 
 }  // namespace fractal::postgres_backend

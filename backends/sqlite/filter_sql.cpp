@@ -183,23 +183,21 @@ class Compiler {
  public:
   explicit Compiler(std::span<const Field> fields) : fields_(fields) {}
 
-  std::vector<Piece> conjuncts(const FilterNode& node) {
+  std::vector<Piece> conjuncts(const Filter& filter) {
     std::vector<Piece> pieces;
-    if (node.op != FilterOp::all_of) {
-      pieces.push_back(piece(node));
+    if (filter.empty()) return pieces;
+    if (filter.node()->op != FilterOp::all_of) {
+      pieces.push_back(piece(filter));
       return pieces;
     }
-    for (const Filter& child : node.children) {
-      if (child.empty()) continue;
-      auto more = conjuncts(*child.node());
+    for (const Filter& child : filter.node()->children) {
+      auto more = conjuncts(child);
       pieces.insert(pieces.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     return pieces;
   }
 
  private:
-  Piece piece(const Filter& filter) { return filter.empty() ? always() : piece(*filter.node()); }
-
   std::vector<Piece> pieces(const std::vector<Filter>& filters) {
     std::vector<Piece> out;
     out.reserve(filters.size());
@@ -207,7 +205,10 @@ class Compiler {
     return out;
   }
 
-  Piece piece(const FilterNode& node) {
+  Piece piece(const Filter& filter) {
+    if (filter.empty()) return always();
+    const FilterNode& node = *filter.node();
+    if (node.field == FilterField::type && node.problem.empty()) return type(filter);
     switch (node.op) {
       case FilterOp::all_of: return all_of(pieces(node.children));
       case FilterOp::any_of: return any_of(pieces(node.children));
@@ -222,7 +223,6 @@ class Compiler {
     if (!node.problem.empty() || values_ > most_values) return unrestricted();
     switch (node.field) {
       case FilterField::payload: return stored_field(node, op);
-      case FilterField::type: return type(node, op);
       case FilterField::importance: return number("m.importance", node, op);
       case FilterField::version: return version(node, op);
       case FilterField::created_at: return time("m.created_at", node, op, false);
@@ -230,6 +230,7 @@ class Compiler {
       case FilterField::expires_at: return time("m.expires_at", node, op, true);
       case FilterField::id: return identity(node, op, [](const std::string& text) { return uuid_piece(text); });
       case FilterField::coordinate: return identity(node, op, [](const std::string& text) { return key_piece(text); });
+      case FilterField::type:
       case FilterField::metadata: break;
     }
     return unrestricted();
@@ -264,32 +265,16 @@ class Compiler {
     return in_list("value", std::move(equalities));
   }
 
-  static Piece type(const FilterNode& node, FilterOp op) {
+  // There are two: the core says which of them pass.
+  static Piece type(const Filter& filter) {
     std::vector<Piece> passing;
-    int types = 0;
     for (const MemoryType type : {MemoryType::episodic, MemoryType::semantic}) {
-      if (text_passes(to_string(type), node, op))
-        ++types, passing.push_back(condition(fmt::format("m.memory_type = {}", static_cast<int>(type)), {}, true));
+      Row row;
+      row.memory.type = type;
+      if (!matches(filter, row)) continue;
+      passing.push_back(condition(fmt::format("m.memory_type = {}", static_cast<int>(type)), {}, true));
     }
-    if (types == 2) return always();
-    return any_of(std::move(passing));
-  }
-
-  static bool text_passes(std::string_view text, const FilterNode& node, FilterOp op) {
-    if (op == FilterOp::exists) return true;
-    return std::any_of(node.values.begin(), node.values.end(), [&](const Value& value) {
-      const auto* other = std::get_if<std::string>(&value.variant());
-      if (other == nullptr) return false;
-      switch (op) {
-        case FilterOp::lt: return text < *other;
-        case FilterOp::le: return text <= *other;
-        case FilterOp::gt: return text > *other;
-        case FilterOp::ge: return text >= *other;
-        case FilterOp::prefix: return text.starts_with(*other);
-        case FilterOp::contains: return text.find(*other) != std::string_view::npos;
-        default: return text == *other;
-      }
-    });
+    return passing.size() == 2 ? always() : any_of(std::move(passing));
   }
 
   static Piece number(const char* column, const FilterNode& node, FilterOp op) {
@@ -427,8 +412,7 @@ void append(FilterQuery& query, const std::string& text, std::vector<Bound>& val
 
 FilterQuery filter_query(const Filter& filter, std::string_view prefix, std::span<const Field> fields) {
   FilterQuery query{.sql = {}, .values = {}, .exact = true};
-  std::vector<Piece> pieces;
-  if (!filter.empty()) pieces = Compiler(fields).conjuncts(*filter.node());
+  std::vector<Piece> pieces = Compiler(fields).conjuncts(filter);
   std::erase_if(pieces, [&](const Piece& piece) {
     query.exact = query.exact && piece.exact;
     return !piece.restricted;

@@ -340,7 +340,9 @@ class Transaction final : public WriteTransaction {
   std::optional<std::uint64_t> audit_number_, audit_number_saved_;
 };
 
-Result<bool> run_all(Connection& writer, std::span<WriteStep> steps) {
+}  // namespace
+
+Result<bool> run_steps(Connection& writer, std::span<WriteStep> steps) {
   Transaction transaction(writer);
   FRACTAL_TRY(transaction.begin());
   bool anything = false;
@@ -351,17 +353,6 @@ Result<bool> run_all(Connection& writer, std::span<WriteStep> steps) {
   if (!anything) return false;
   FRACTAL_TRY(transaction.commit());
   return true;
-}
-
-}  // namespace
-
-Result<bool> run_steps(Connection& writer, std::span<WriteStep> steps) {
-  auto done = run_all(writer, steps);
-  if (done) return done;
-  for (WriteStep& step : steps) {
-    if (step.outcome) step.outcome = done.error();
-  }
-  return done;
 }
 
 }  // namespace fractal::sqlite_backend

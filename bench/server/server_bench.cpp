@@ -225,11 +225,12 @@ class Bench {
       : served_(served), memory_(std::move(memory)), requests_(glosses), rounds_(rounds) {}
 
   void reads() {
-    run({.base = side("GET /ping", clients_of_reads, [] { return std::vector(20'000, http_request("GET", "/ping")); }),
+    const auto pings = [] { return std::vector(20'000, http_request("GET", "/ping")); };
+    run({.base = side("GET /ping", clients_of_reads, pings),
          .job =
              side("GET /memories/{coord}, of 5,000", clients_of_reads, [&] { return requests_.gets(20'000, 5'000); }),
          .wanted = 0.5});
-    run({.base = side("GET /ping", clients_of_reads, [] { return std::vector(20'000, http_request("GET", "/ping")); }),
+    run({.base = side("GET /ping", clients_of_reads, pings),
          .job = side("GET /memories/{coord}, of all", clients_of_reads,
                      [&] { return requests_.gets(20'000, requests_.glosses()); })});
   }
