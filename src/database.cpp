@@ -6,6 +6,7 @@
 #include "src/error.h"
 #include "src/json.h"
 #include "src/row_scan.h"
+#include "src/storage_schemes.h"
 #include "src/validate.h"
 #include "src/vector_chunk.h"
 #include "src/vector_index.h"
@@ -26,6 +27,7 @@ constexpr int most_embedding_rounds = 8;
 Result<std::shared_ptr<Storage>> open_storage(const Options& options) {
   if (options.storage) return options.storage;
   if (options.path == ":memory:") return make_memory_storage();
+  if (is_url(options.path)) return open_url(options);
   return open_sqlite_storage(options);
 }
 

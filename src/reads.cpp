@@ -52,32 +52,35 @@ struct Nearest {
 
 }  // namespace
 
-Result<Memory> Reads::retrieve(const Coordinate& coordinate) const {
+Result<Memory> Reads::retrieve(const Coordinate& coordinate, const RetrieveOptions& options) const {
   FRACTAL_TRY(coordinate.check());
+  const Columns columns = options.embeddings ? Columns::all : Columns::payload;
   std::optional<Row> row;
   Time now{};
   if (pinned_) {
     const Control control;
     FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, control));
     now = look.now();
-    FRACTAL_TRY_INTO(row, look.view().get(coordinate.key(), Columns::all));
+    FRACTAL_TRY_INTO(row, look.view().get(coordinate.key(), columns));
   } else {
     FRACTAL_TRY(check_space(space_));
     now = database_->now();
-    FRACTAL_TRY_INTO(row, database_->storage().get(space_, coordinate.key(), Columns::all));
+    FRACTAL_TRY_INTO(row, database_->storage().get(space_, coordinate.key(), columns));
   }
   if (!row || (row->memory.expires_at && *row->memory.expires_at <= now)) return no_memory(coordinate);
   database_->read_log().note(space_, row->memory, now);
   return std::move(row->memory);
 }
 
-Result<std::vector<std::optional<Memory>>> Reads::retrieve_many(std::span<const Coordinate> coordinates) const {
+Result<std::vector<std::optional<Memory>>> Reads::retrieve_many(std::span<const Coordinate> coordinates,
+                                                                const RetrieveOptions& options) const {
+  const Columns columns = options.embeddings ? Columns::all : Columns::payload;
   for (const Coordinate& coordinate : coordinates) FRACTAL_TRY(coordinate.check());
   const Control control;
   FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, control));
   std::vector<std::optional<Memory>> memories(coordinates.size());
   for (std::size_t i = 0; i < coordinates.size(); ++i) {
-    FRACTAL_TRY_INTO(auto row, look.view().get(coordinates[i].key(), Columns::all));
+    FRACTAL_TRY_INTO(auto row, look.view().get(coordinates[i].key(), columns));
     if (!row || look.hidden(row->memory)) continue;
     database_->read_log().note(space_, row->memory, look.now());
     memories[i] = std::move(row->memory);

@@ -5,6 +5,7 @@
 #include "src/disk_budget.h"
 #include "src/error.h"
 #include "src/memory_use.h"
+#include "src/storage_schemes.h"
 
 #ifdef FRACTAL_HNSW
 #include "backends/hnsw/hnsw_index.h"
@@ -36,7 +37,9 @@ Result<void> set(Storage& storage, std::uint64_t space, std::string_view value) 
   return std::move(step.outcome);
 }
 
-bool has_file(const Options& options) { return !options.storage && options.path != ":memory:"; }
+bool has_file(const Options& options) {
+  return !options.storage && options.path != ":memory:" && !is_url(options.path);
+}
 
 }  // namespace
 

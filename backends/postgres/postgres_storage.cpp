@@ -159,4 +159,11 @@ Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& op
       std::make_shared<postgres_backend::PostgresStorage>(std::move(pool), options.read_only, lease->server_version()));
 }
 
+Result<std::shared_ptr<Storage>> open_postgres_url(const Options& options) {
+  return open_postgres_storage({.url = options.path,
+                                .create = options.create,
+                                .read_only = options.read_only,
+                                .durability = options.durability});
+}
+
 }  // namespace fractal

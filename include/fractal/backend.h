@@ -217,11 +217,19 @@ class FRACTAL_API WriteTransaction {
   virtual Result<void> set_setting(std::string_view name, std::string_view value) = 0;
 };
 
-// One caller's part of a commit. `run` comes from the core; `outcome` is for the storage to fill in.
+// One caller's part of a commit. `run` comes from the core, and may be run again if the transaction was undone as a whole
+// before it could be committed; `outcome` is for the storage to fill in.
 struct WriteStep {
   std::function<Result<void>(WriteTransaction&)> run;
-  Result<void> outcome;
+  Result<void> outcome{};
+  // What it will ask for, as far as that is known: a storage that is far away may lock and read it in one go. A step may
+  // ask for less, or more. Null: not known.
+  const Space* space = nullptr;
+  std::span<const std::string> keys{};  // of the memories that it will find() with Columns::header
 };
+
+// The number of a space in which something was committed, by whomever; 0: of any. Called from a thread of the storage.
+using ChangeListener = std::function<void(std::uint64_t space)>;
 
 // The truth. Every member may be called from any thread.
 class FRACTAL_API Storage {
@@ -258,6 +266,11 @@ class FRACTAL_API Storage {
   // unsupported: the core copies memory by memory instead.
   virtual Result<void> backup(const std::string& path, const Control& control) = 0;
 
+  // Tells soon after a commit, so that what is derived may follow before it is asked; never that nothing was committed.
+  // False: this storage is not told of what others do. One listener at a time; null ends it, and when that has returned
+  // it is not called any more.
+  virtual bool listen(ChangeListener /*listener*/) { return false; }
+
   virtual std::string describe() const = 0;         // "sqlite 3.40.1"
   virtual std::vector<std::string> problems() = 0;  // for health()
   virtual std::uint64_t bytes() = 0;                // files with their logs; 0 if not known
@@ -284,6 +297,7 @@ class FRACTAL_API StorageWrapper : public Storage {
   Result<std::vector<std::string>> repair(const Control& control) override { return inner_->repair(control); }
   Result<std::uint64_t> maintain(bool all, const Control& control) override { return inner_->maintain(all, control); }
   Result<void> backup(const std::string& to, const Control& control) override { return inner_->backup(to, control); }
+  bool listen(ChangeListener listener) override { return inner_->listen(std::move(listener)); }
   std::string describe() const override { return inner_->describe(); }
   std::vector<std::string> problems() override { return inner_->problems(); }
   std::uint64_t bytes() override { return inner_->bytes(); }
@@ -296,6 +310,12 @@ class FRACTAL_API StorageWrapper : public Storage {
 // The built-in storages.
 FRACTAL_API Result<std::shared_ptr<Storage>> open_sqlite_storage(const Options& options);
 FRACTAL_API std::shared_ptr<Storage> make_memory_storage();
+
+// How Options::path leads to a storage if it is a URL, "scheme://...". A component's header adds its schemes by itself:
+// a program that includes <fractal/postgres.h> can open("postgres://..."). Replaces what was there; always true. Any thread.
+using StorageOpener = Result<std::shared_ptr<Storage>> (*)(const Options& options);
+FRACTAL_API bool add_storage_scheme(std::string_view scheme, StorageOpener open);
+FRACTAL_API std::vector<std::string> storage_schemes();  // rising
 
 // For storages that check filters by themselves (and the core, which always does).
 FRACTAL_API bool matches(const Filter& filter, const Row& row);

@@ -88,7 +88,8 @@ struct IndexOptions {
 // On a small device these matter: memory_budget, disk_budget, durability, audit.writes, and index.codes, .background and
 // .files. docs/guide.md says what each saves.
 struct Options {
-  // A file, created if need be, or ":memory:". Ignored when `storage` is set.
+  // A file, created if need be, ":memory:", or the URL of a server ("postgres://..."), if the header of its component is
+  // included (fractal/postgres.h); else `unsupported`. Ignored when `storage` is set.
   std::string path = ":memory:";
   // The space of the handle that open() returns.
   Space space{};
@@ -241,6 +242,10 @@ struct TextRange {
 FRACTAL_API std::vector<TextRange> matching_words(std::string_view text, std::string_view question);
 
 enum class ListOrder { coordinate, created_at, importance };
+
+struct RetrieveOptions {
+  bool embeddings = true;  // false: Memory::embedding stays empty, and its bytes are not read
+};
 
 struct ListOptions {
   ListOrder order = ListOrder::coordinate;
@@ -425,9 +430,10 @@ struct MaintainReport {
 class FRACTAL_API Reads {
  public:
   // not_found if there is none.
-  Result<Memory> retrieve(const Coordinate& coordinate) const;
+  Result<Memory> retrieve(const Coordinate& coordinate, const RetrieveOptions& options = {}) const;
   // In the order asked for; nullopt where there is none.
-  Result<std::vector<std::optional<Memory>>> retrieve_many(std::span<const Coordinate> coordinates) const;
+  Result<std::vector<std::optional<Memory>>> retrieve_many(std::span<const Coordinate> coordinates,
+                                                           const RetrieveOptions& options = {}) const;
 
   Result<SearchResult> search(std::string_view text, const SearchOptions& options = {}) const;
   Result<SearchResult> search(std::span<const float> vector, const SearchOptions& options = {}) const;

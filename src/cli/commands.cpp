@@ -60,7 +60,7 @@ Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "f
   root_.set_help_flag("-h,--help", "Show this");
   root_.set_version_flag(
       "--version", [] { return fmt::format("fractal {}", version()); }, "Show the version");
-  root_.add_option("--db", settings_.db, "The database: a file")->type_name("FILE|URL");
+  root_.add_option("--db", settings_.db, "The database: a file, or a server")->type_name("FILE|URL");
   root_.add_option("--tenant", settings_.space.tenant, "Whose memories")->type_name("T");
   root_.add_option("--namespace", settings_.space.name, "Which of the tenant's memories")->type_name("N");
   root_.add_flag("--json", settings_.json, "An object of JSON a line");

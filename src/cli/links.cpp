@@ -67,7 +67,7 @@ void unlink(Session& session, const Link& chosen) {
 // What the memories at these coordinates say; empty where there is none.
 std::vector<std::string> texts_at(const FractalMemory& memory, const std::vector<Coordinate>& coordinates) {
   std::vector<std::string> texts;
-  for (const auto& found : memory.retrieve_many(coordinates).value()) {
+  for (const auto& found : memory.retrieve_many(coordinates, {.embeddings = false}).value()) {
     texts.push_back(found ? payload_text(found->payload) : "");
   }
   return texts;

@@ -6,6 +6,7 @@
 #include "src/cli/failure.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/payload_text.h"
+#include "src/cli/place.h"
 #include "src/cli/records.h"
 
 #include <fractal/format.h>
@@ -42,11 +43,12 @@ std::vector<TextField> text_fields(const std::vector<std::string>& written) {
 
 void init(Session& session, const Init& chosen) {
   const std::string& db = session.settings().db;
-  if (std::filesystem::exists(db)) throw Failure(exit_refused, fmt::format("{} is there already", db));
+  if (!is_url(db) && std::filesystem::exists(db)) throw Failure(exit_refused, fmt::format("{} is there already", db));
   Options options{.indexed_fields = chosen.indexed, .text_fields = text_fields(chosen.texts)};
   session.create(std::move(options));
   const Output out = session.output();
-  out.line(out.json() ? JsonObject().text("db", db).flag("created", true).str() : fmt::format("{} is ready", db));
+  out.line(out.json() ? JsonObject().text("db", shown(db)).flag("created", true).str()
+                      : fmt::format("{} is ready", shown(db)));
 }
 
 // What store and update have in common.
@@ -219,13 +221,12 @@ void get(Session& session, const Get& chosen) {
   for (const std::string& each : chosen.coordinates) coordinates.push_back(coordinate_of(each));
   const Output out = session.output();
   std::vector<Coordinate> missing;
-  auto found = session.memory(Access::read).retrieve_many(coordinates).value();
+  auto found = session.memory(Access::read).retrieve_many(coordinates, {.embeddings = chosen.vectors}).value();
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (!found[i]) {
       missing.push_back(coordinates[i]);
       continue;
     }
-    if (!chosen.vectors) found[i]->embedding.clear();
     out.text(out.json() ? to_json(*found[i]) + "\n" : card(*found[i], out.terminal()));
   }
   check_found(missing);

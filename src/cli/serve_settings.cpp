@@ -4,6 +4,7 @@
 #include "src/cli/arguments.h"
 #include "src/cli/failure.h"
 #include "src/cli/json_object.h"
+#include "src/cli/place.h"
 
 #include <fmt/format.h>
 #include <rapidjson/document.h>
@@ -62,8 +63,8 @@ template <auto member> std::string get_rate(const ServeSettings& s) { return fmt
 using O = ServerOptions;
 
 const std::array settings_table{
-    ServeSetting{"db", "FILE", "The database", [](ServeSettings& s, const std::string& v) { s.db = v; },
-                 [](const ServeSettings& s) { return json_text(s.db); }},
+    ServeSetting{"db", "FILE|URL", "The database", [](ServeSettings& s, const std::string& v) { s.db = v; },
+                 [](const ServeSettings& s) { return json_text(shown(s.db)); }},
     ServeSetting{"memory_budget", "BYTES", "For vectors, links and pages in memory; 0: no limit",
                  [](ServeSettings& s, const std::string& v) { s.memory_budget = number_of(v, 0, UINT64_MAX); },
                  [](const ServeSettings& s) { return fmt::to_string(s.memory_budget); }},

@@ -3,6 +3,7 @@
 
 #include "src/cli/failure.h"
 #include "src/cli/interrupt.h"
+#include "src/cli/place.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -12,12 +13,8 @@
 namespace fractal::cli {
 namespace {
 
-bool in_process(const std::string& db) { return db == ":memory:"; }
-
-void check_backend(const std::string& db) {
-  if (const std::size_t scheme = db.find("://"); scheme != db.npos) {
-    throw usage_error(fmt::format("this program has no backend for {}://; give a file", db.substr(0, scheme)));
-  }
+Failure no_database(const std::string& db) {
+  return {exit_backend, fmt::format("there is no database {0}; make one with: fractal --db {0} init", shown(db))};
 }
 
 }  // namespace
@@ -31,7 +28,7 @@ void Session::use(Settings settings) {
 }
 
 FractalMemory Session::create(Options options) {
-  check_backend(settings_.db);
+  check_place(settings_.db);
   options.path = settings_.db;
   options.space = settings_.space;
   memory_ = FractalMemory::open(std::move(options)).value();
@@ -41,18 +38,19 @@ FractalMemory Session::create(Options options) {
 FractalMemory Session::memory(Access access, std::uint64_t budget) {
   if (memory_) return memory_->in(settings_.space);
   const std::string& db = settings_.db;
-  check_backend(db);
-  Options options;
+  check_place(db);
+  Options options{.path = db, .space = settings_.space, .create = access == Access::create};
   std::error_code ignored;
-  const bool there = in_process(db) || std::filesystem::exists(db, ignored);
-  if (!there && access != Access::create) {
-    throw Failure(exit_backend, fmt::format("there is no database {}; make one with: fractal --db {} init", db, db));
-  }
-  options.create = access == Access::create;
-  options.read_only = there && !in_process(db) && access == Access::read && ::access(db.c_str(), W_OK) != 0;
+  const bool file = !is_url(db) && !in_process(db);
+  const bool missing = file && !std::filesystem::exists(db, ignored);
+  options.read_only = file && !missing && access == Access::read && ::access(db.c_str(), W_OK) != 0;
   options.memory_budget = budget;
   options.index.background = false;  // commands come and go: maintain makes graphs
-  return create(std::move(options));
+  if (missing && !options.create) throw no_database(db);
+  auto opened = FractalMemory::open(std::move(options));
+  if (!opened && opened.error().code == Errc::not_found) throw no_database(db);
+  memory_ = std::move(opened).value();
+  return *memory_;
 }
 
 Control Session::control(Progress* progress) {

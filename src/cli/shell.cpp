@@ -5,6 +5,7 @@
 #include "src/cli/failure.h"
 #include "src/cli/interrupt.h"
 #include "src/cli/line_words.h"
+#include "src/cli/place.h"
 #include "src/cli/suggestion.h"
 
 #include <editline/readline.h>
@@ -199,7 +200,7 @@ class Prompt {
 void shell(Session& session) {
   session.memory(Access::create);  // a wrong name is told at once
   Prompt prompt(session);
-  if (prompt.people()) fmt::print("fractal {} on {}; help tells more\n", version(), session.settings().db);
+  if (prompt.people()) fmt::print("fractal {} on {}; help tells more\n", version(), shown(session.settings().db));
   while (prompt.step()) continue;
   prompt.finish();
 }

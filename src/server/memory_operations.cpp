@@ -144,7 +144,8 @@ Reply store_memory(Call& call) {
 }
 
 Reply get_memory(Call& call) {
-  const Memory memory = call.memory.retrieve(coordinate_of(call.segment, {"path", "coord"})).value();
+  const Coordinate coordinate = coordinate_of(call.segment, {"path", "coord"});
+  const Memory memory = call.memory.retrieve(coordinate, {.embeddings = false}).value();
   return {.body = Object().raw("memory", record_of(memory)).str()};
 }
 

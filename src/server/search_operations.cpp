@@ -70,7 +70,7 @@ std::string end_of(const SearchResult& found) {
 std::string hits_text(const Reads& moment, SearchResult& found, std::size_t begin, std::size_t end) {
   std::vector<Coordinate> coordinates;
   for (std::size_t i = begin; i < end; ++i) coordinates.push_back(found.hits[i].memory.coordinate);
-  auto memories = moment.retrieve_many(coordinates).value();
+  auto memories = moment.retrieve_many(coordinates, {.embeddings = false}).value();
   std::string text;
   for (std::size_t i = begin; i < end; ++i) {
     if (memories[i - begin]) found.hits[i].memory.payload = std::move(memories[i - begin]->payload);

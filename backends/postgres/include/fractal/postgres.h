@@ -1,7 +1,12 @@
 // Memories on a PostgreSQL server, for programs on many machines (docs/backends.md).
 //
+//   #include <fractal/postgres.h>
+//   auto memory = fractal::FractalMemory::open("postgres://app@db.example/memory").value();
+//
+// With options of its own:
+//
 //   fractal::Options options;
-//   options.storage = fractal::open_postgres_storage("postgres://app@db.example/memory").value();
+//   options.storage = fractal::open_postgres_storage({.url = "postgres://app@db.example/memory"}).value();
 //   auto memory = fractal::FractalMemory::open(options).value();
 #ifndef FRACTAL_POSTGRES_H
 #define FRACTAL_POSTGRES_H
@@ -34,6 +39,11 @@ struct PostgresOptions {
 // invalid_argument: the URL is none. not_found: see `create`. unavailable: no server answers, or it lets nobody in.
 // unsupported: older than PostgreSQL 12, or tables of a later version of this library.
 FRACTAL_API Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options);
+
+// What open("postgres://...") does: path is the URL; create, read_only, durability as above; busy_timeout is not used.
+FRACTAL_API Result<std::shared_ptr<Storage>> open_postgres_url(const Options& options);
+inline const bool postgres_scheme_added =
+    add_storage_scheme("postgres", &open_postgres_url) && add_storage_scheme("postgresql", &open_postgres_url);
 
 }  // namespace fractal
 
