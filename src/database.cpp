@@ -53,6 +53,28 @@ Result<void> expect_update(ReadView& view, const TextFields& fields, const Batch
   return {};
 }
 
+Expected expected_of(const Space& space, const Batch& batch) {
+  Expected expected{.space = space};
+  struct Note {
+    Expected& expected;
+    void operator()(const Batch::Store& entry) const { expected.keys.push_back(entry.memory.coordinate.key()); }
+    void operator()(const Batch::Restore& entry) const { expected.keys.push_back(entry.memory.coordinate.key()); }
+    void operator()(const Batch::Remove& entry) const { expected.keys.push_back(entry.coordinate.key()); }
+    void operator()(const Batch::Update& entry) const {
+      expected.keys.push_back(entry.coordinate.key());
+      expected.columns = Columns::payload;
+    }
+    void operator()(const Batch::Link& entry) const { note(entry.link.from, entry.link.to, entry.link.type); }
+    void operator()(const Batch::RestoreLink& entry) const { note(entry.link.from, entry.link.to, entry.link.type); }
+    void operator()(const Batch::Unlink& entry) const { note(entry.from, entry.to, entry.type); }
+    void note(const Coordinate& from, const Coordinate& to, const std::string& type) const {
+      expected.links.push_back({.from = from.key(), .to = to.key(), .type = type});
+    }
+  };
+  for (const auto& entry : batch.entries()) std::visit(Note{expected}, entry);
+  return expected;
+}
+
 Result<void> add_missing(PayloadVectors& embedded, const TextFields& fields) {
   const auto payloads = std::exchange(embedded.missing, {});
   const std::vector<std::string_view> views(payloads.begin(), payloads.end());
@@ -107,7 +129,19 @@ Result<std::shared_ptr<Database>> Database::open(Options options) {
       new Database(std::move(options), std::move(storage), std::move(index), std::move(text_fields)));
   FRACTAL_TRY(database->settle_text_fields());
   FRACTAL_TRY(database->settle_indexed_fields());
+  database->start_following();
   return database;
+}
+
+// A view that is not loaded has nothing to follow: the search that loads it sees the newest.
+void Database::start_following() {
+  const auto is_behind = [this](std::uint64_t space, std::uint64_t sequence) {
+    const std::uint64_t applied = index_->applied(space);
+    return applied != 0 && (sequence == 0 || applied < sequence);
+  };
+  follower_ = Follower::start(*storage_, is_behind, [this](const Space& space, const Control& control) {
+    if (const auto seen = look(space, nullptr, control)) (void)catch_up_if_room(*seen);
+  });
 }
 
 Time Database::now() const {
@@ -220,6 +254,7 @@ Result<void> Database::submit(const BatchContext& context, const Batch& batch, B
   request.committed = [&] { follow(outcome); };
   request.tenant = context.space.tenant;
   request.size = batch.size();
+  request.expected = expected_of(context.space, batch);
   return queue_.submit(request);
 }
 
@@ -364,6 +399,7 @@ Result<void> Database::catch_up(const Look& look) const {
     use_memory(space.number, MemoryUse::View::vectors, expected);
   }
   auto caught_up = index_->catch_up(space, pull_from(look));
+  if (follower_) follower_->add(space);
   use_memory(space.number, MemoryUse::View::vectors, index_->bytes(space.number));
   return caught_up;
 }

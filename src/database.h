@@ -8,6 +8,7 @@
 
 #include "src/embedding.h"
 #include "src/filter_cache.h"
+#include "src/follower.h"
 #include "src/keywords.h"
 #include "src/link_graphs.h"
 #include "src/memory_use.h"
@@ -111,6 +112,7 @@ class Database {
  private:
   Database(Options options, std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index,
            TextFields text_fields);
+  void start_following();
   Result<void> settle_text_fields();
   Result<void> settle_indexed_fields();
   void follow(const BatchOutcome& outcome) noexcept;
@@ -130,6 +132,7 @@ class Database {
   mutable FilterCache filter_cache_;
   mutable LinkGraphs link_graphs_;
   mutable MemoryUse memory_use_;
+  std::unique_ptr<Follower> follower_{};  // goes first; null: the storage does not tell
 };
 
 }  // namespace fractal

@@ -137,6 +137,10 @@ std::string quote(std::string_view text) {
 }
 
 std::string number(double value) {
+  constexpr double most_digits = 1e15;
+  if (value == std::trunc(value) && std::abs(value) < most_digits && !(value == 0 && std::signbit(value))) {
+    return fmt::to_string(static_cast<std::int64_t>(value)) + ".0";
+  }
   char buffer[32];
   const auto written = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
   const std::string_view text(buffer, static_cast<std::size_t>(written.ptr - buffer));

@@ -255,7 +255,7 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
   FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
   const ReadLog::Notes no_notes;
   for (const Space& space : spaces) {
-    for (std::uint64_t removed = page_rows; removed == page_rows;) {
+    for (std::uint64_t removed = page_rows, forgotten = 0; removed == page_rows;) {
       FRACTAL_TRY(check_control(options.control, "maintain"));
       FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
         PayloadVectors no_vectors;
@@ -263,11 +263,11 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
             space, database_->options(), database_->text_fields(), database_->now(), {}, no_notes, no_vectors};
         FRACTAL_TRY_INTO(removed, remove_expired(transaction, context, page_rows));
         const Forget what = options.purge ? Forget::all : Forget::old;
-        FRACTAL_TRY_INTO(const auto forgotten, forget(transaction, context, what));
-        report.audit_removed += forgotten;
+        FRACTAL_TRY_INTO(forgotten, forget(transaction, context, what));
         return {};
       }));
       report.expired_removed += removed;
+      report.audit_removed += forgotten;
     }
     FRACTAL_TRY(build_index(*database_, space, options));
   }

@@ -106,7 +106,10 @@ void WriteQueue::commit() noexcept {
   std::vector<WriteStep> steps;
   try {
     steps.reserve(group_.size());
-    for (Waiting* waiting : group_) steps.push_back({waiting->request.run, {}});
+    for (Waiting* waiting : group_) {
+      const auto& expected = waiting->request.expected;
+      steps.push_back({.run = waiting->request.run, .expected = expected ? &*expected : nullptr});
+    }
     whole = storage_.apply(steps);
   } catch (const std::exception& exception) {
     whole = Error{Errc::unavailable, std::string("write: ") + exception.what()};

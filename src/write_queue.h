@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,6 +24,7 @@ struct WriteRequest {
   std::function<void()> committed{};
   std::string_view tenant{};  // whose turn it uses up
   std::size_t size = 1;       // entries of the batch
+  std::optional<Expected> expected{};
 };
 
 // Who waits is served by start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queuing", SIGCOMM 1996,

@@ -92,13 +92,14 @@ Error Connection::lost(std::string_view operation) {
                     message_of(PQerrorMessage(handle_)));
 }
 
-Error Connection::refused(std::string_view operation, const PGresult* result) const {
+Error Connection::refused(std::string_view operation, const PGresult* result) {
   const char* const state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char* const text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   // Without a state the message is libpq's own: the connection went.
   if (state == nullptr) {
     return make_error(Errc::unavailable, "{}: {}: {}", name_, operation, message_of(PQresultErrorMessage(result)));
   }
+  gave_way_ = std::string_view(state).starts_with("40");
   return make_error(code_of(state), "{}: {}: {} ({})", name_, operation, message_of(text), state);
 }
 
@@ -113,7 +114,7 @@ void Connection::cancel() noexcept {
 // ---- Waiting -----------------------------------------------------------------------------------------------------
 
 Result<void> Connection::wait(std::string_view operation, bool to_write) {
-  auto end = Clock::now() + call_timeout_ + cancel_takes;
+  auto end = patient_ ? Clock::time_point::max() : Clock::now() + call_timeout_ + cancel_takes;
   bool cancelled = false;
   for (;;) {
     if (!cancelled && stopped(control_)) {
@@ -153,6 +154,7 @@ Result<PGresult*> Connection::next_result(std::string_view operation) {
 
 Result<void> Connection::script(const std::string& sql, std::string_view operation) {
   if (broken()) return lost(operation);
+  FRACTAL_TRY(flush());
   if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF && PQexitPipelineMode(handle_) == 0) return lost(operation);
   if (PQsendQuery(handle_, sql.c_str()) == 0) return lost(operation);
   FRACTAL_TRY(send_out(operation));
@@ -176,7 +178,7 @@ Result<std::string> Connection::prepared(std::string_view operation, std::string
   if (PQsendPrepare(handle_, name.c_str(), text.c_str(), static_cast<int>(types.size()), types.data()) == 0) {
     return lost(operation);
   }
-  waiting_.push_back({.operation = operation, .wanted = false, .prepares = text});
+  waiting_.push_back({.operation = operation, .wanted = false, .prepares = text, .sync = false});
   prepared_.emplace(std::move(text), name);
   return name;
 }
@@ -201,50 +203,72 @@ Result<void> Connection::send(std::string_view operation, std::string_view sql, 
                                 : PQsendQueryPrepared(handle_, name.c_str(), values.count(), data.data(), sizes.data(),
                                                       formats.data(), 1);
   if (sent == 0) return lost(operation);
-  waiting_.push_back({.operation = operation, .wanted = wanted, .prepares = {}});
+  waiting_.push_back({.operation = operation, .wanted = wanted, .prepares = {}, .sync = false});
   unsent_ += values.size() + sql.size();
   if (unsent_ > most_unsent) return send_out(operation);
   return {};
 }
 
-// Up to the sync that ends the queue. The first error counts: what follows it was not run.
-Result<Rows> Connection::collect(std::string_view operation) {
+// Takes what was queued, up to the sync that is put behind it. The first error counts: what follows it was not run. What
+// an earlier use left, up to a sync of its own, is nobody's any more.
+Result<std::vector<Rows>> Connection::collect(std::string_view operation) {
+  if (broken()) return lost(operation);
   if (PQpipelineSync(handle_) == 0) return lost(operation);
+  waiting_.push_back({.operation = operation, .wanted = false, .prepares = {}, .sync = true});
   FRACTAL_TRY(send_out(operation));
-  Rows wanted;
+  std::vector<Rows> wanted;
   std::optional<Error> error;
   while (!waiting_.empty()) {
     const Waiting one = waiting_.front();
     waiting_.pop_front();
-    for (;;) {
-      FRACTAL_TRY_INTO(PGresult* const result, next_result(one.operation));
-      if (result == nullptr) break;
-      Rows rows(result);
-      const ExecStatusType status = PQresultStatus(result);
-      const bool done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-      if (status == PGRES_FATAL_ERROR && !error) error = refused(one.operation, result);
-      if (!done && !one.prepares.empty()) prepared_.erase(one.prepares);
-      if (done && one.wanted) wanted = std::move(rows);
-      if (broken()) return error ? *error : lost(one.operation);
-    }
+    FRACTAL_TRY(take_result(one, wanted, error));
+    if (one.sync && !waiting_.empty()) wanted.clear(), error.reset();
   }
-  FRACTAL_TRY_INTO(PGresult* const sync, next_result(operation));
-  const Rows owner(sync);
-  if (sync == nullptr || PQresultStatus(sync) != PGRES_PIPELINE_SYNC) return lost(operation);
   used_at_ = Clock::now();
   if (!error) return wanted;
   if (stopped(control_)) FRACTAL_TRY(check(operation));
   return *error;
 }
 
+Result<void> Connection::take_result(const Waiting& one, std::vector<Rows>& wanted, std::optional<Error>& error) {
+  if (one.sync) {
+    FRACTAL_TRY_INTO(PGresult* const result, next_result(one.operation));
+    const Rows owner(result);
+    if (result == nullptr || PQresultStatus(result) != PGRES_PIPELINE_SYNC) return lost(one.operation);
+    return {};
+  }
+  for (;;) {
+    FRACTAL_TRY_INTO(PGresult* const result, next_result(one.operation));
+    if (result == nullptr) return {};
+    Rows rows(result);
+    const ExecStatusType status = PQresultStatus(result);
+    const bool done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+    if (status == PGRES_FATAL_ERROR && !error) error = refused(one.operation, result);
+    if (!done && !one.prepares.empty()) prepared_.erase(one.prepares);
+    if (done && one.wanted) wanted.push_back(std::move(rows));
+    if (broken()) return error ? *error : lost(one.operation);
+  }
+}
+
 Result<Rows> Connection::run(const Statement& statement, const Values& values) {
-  FRACTAL_TRY(send(statement.operation, statement.sql, values, true, Keep::prepared));
-  return collect(statement.operation);
+  FRACTAL_TRY(ask(statement, values));
+  FRACTAL_TRY_INTO(auto wanted, collect(statement.operation));
+  return std::move(wanted.back());
+}
+
+Result<void> Connection::ask(const Statement& statement, const Values& values) {
+  return send(statement.operation, statement.sql, values, true, Keep::prepared);
+}
+
+Result<std::vector<Rows>> Connection::answers() {
+  if (waiting_.empty()) return std::vector<Rows>{};
+  return collect(waiting_.back().operation);
 }
 
 Result<Rows> Connection::run(std::string_view operation, const std::string& sql, const Values& values) {
   FRACTAL_TRY(send(operation, sql, values, true, Keep::nothing));
-  return collect(operation);
+  FRACTAL_TRY_INTO(auto wanted, collect(operation));
+  return std::move(wanted.back());
 }
 
 Result<void> Connection::queue(const Statement& statement, const Values& values) {
@@ -263,16 +287,39 @@ Result<void> Connection::check(std::string_view operation) const {
   return make_error(Errc::unavailable, "{}: {}: stopped by the caller", name_, operation);
 }
 
-bool Connection::idle() const noexcept {
-  return !broken() && waiting_.empty() && PQtransactionStatus(handle_) == PQTRANS_IDLE;
-}
-
-void Connection::rollback() noexcept {
+bool Connection::end_use() noexcept {
   try {
     control_ = nullptr;
-    if (!broken() && !waiting_.empty()) (void)flush();
-    if (!broken() && PQtransactionStatus(handle_) != PQTRANS_IDLE) (void)run({"undo", "ROLLBACK"});
-  } catch (const std::exception&) { broken_ = true; }  // no memory: nobody will use it again
+    patient_ = gave_way_ = false;
+    if (broken()) return false;
+    const bool in_order = waiting_.empty() && PQtransactionStatus(handle_) == PQTRANS_IDLE;
+    if (in_order) return true;
+    if (!send("undo", "ROLLBACK", Values(), false, Keep::nothing) || PQpipelineSync(handle_) == 0) return false;
+    waiting_.push_back({.operation = "undo", .wanted = false, .prepares = {}, .sync = true});
+    return send_out("undo").has_value();
+  } catch (const std::exception&) {  // no memory
+    return false;
+  }
+}
+
+bool Connection::alive() noexcept {
+  for (int look = 0; look < 2 && !broken() && poll_once(handle_, POLLIN, 0); ++look) {
+    if (PQconsumeInput(handle_) == 0) broken_ = true;  // first what the server said at its end, then that it is gone
+  }
+  return !broken();
+}
+
+Result<std::vector<std::string>> Connection::notices(std::chrono::milliseconds most, int wake) {
+  std::array<pollfd, 2> both{pollfd{.fd = PQsocket(handle_), .events = POLLIN, .revents = 0},
+                             pollfd{.fd = wake, .events = POLLIN, .revents = 0}};
+  ::poll(both.data(), both.size(), static_cast<int>(most.count()));
+  if (PQconsumeInput(handle_) == 0) return lost("listen");
+  std::vector<std::string> notices;
+  for (PGnotify* one = nullptr; (one = PQnotifies(handle_)) != nullptr;) {
+    const std::unique_ptr<PGnotify, decltype(&PQfreemem)> owner(one, &PQfreemem);
+    notices.emplace_back(one->extra);
+  }
+  return notices;
 }
 
 }  // namespace fractal::postgres_backend

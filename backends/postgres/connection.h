@@ -94,6 +94,7 @@ class Rows {
   double real(int row, int column) const;
   Time time(int row, int column) const { return Time(std::chrono::microseconds(integer(row, column))); }
   std::uint64_t affected() const;
+  std::string_view tag() const { return PQcmdStatus(result_.get()); }
 
  private:
   std::unique_ptr<PGresult, decltype(&PQclear)> result_{nullptr, &PQclear};
@@ -124,6 +125,9 @@ class Connection {
 
   // Sends what is queued before it, and waits for its rows.
   Result<Rows> run(const Statement& statement, const Values& values = Values());
+  // Queued like queue(), but its rows are wanted: answers() has those of all of them, in order.
+  Result<void> ask(const Statement& statement, const Values& values = Values());
+  Result<std::vector<Rows>> answers();
   // Of text made at run time: not kept.
   Result<Rows> run(std::string_view operation, const std::string& sql, const Values& values = Values());
   // Sent with the next run() or flush(), in order. An error of it comes from there.
@@ -138,15 +142,22 @@ class Connection {
   // Returns the one before.
   const Control* obey(const Control* control) noexcept { return std::exchange(control_, control); }
   Result<void> check(std::string_view operation) const;
+  // Statements may take as long as they do: for upkeep, where the server's own time-out is off as well.
+  void be_patient(bool patient) noexcept { patient_ = patient; }
 
-  // Good for another use: connected, in no transaction, nothing queued.
-  bool idle() const noexcept;
+  // Ends a use: what is open, or queued, is rolled back, without waiting for it. False: not good for another.
+  bool end_use() noexcept;
+  // Still connected, as far as can be known without asking the server.
+  bool alive() noexcept;
+  // What was sent by NOTIFY on the channels that this connection listens to, waiting until then, or until there is
+  // something to read from `wake`, or the time is over.
+  Result<std::vector<std::string>> notices(std::chrono::milliseconds most, int wake);
   bool broken() const noexcept { return broken_ || PQstatus(handle_) != CONNECTION_OK; }
   std::chrono::steady_clock::time_point used_at() const noexcept { return used_at_; }
   const std::string& server() const noexcept { return name_; }
+  // The server undid the transaction for the sake of another one: it may be tried again.
+  bool gave_way() const noexcept { return gave_way_; }
   int server_version() const noexcept { return PQserverVersion(handle_); }
-  // Ends what is open. The connection may be broken after it.
-  void rollback() noexcept;
 
  private:
   Connection(PGconn* handle, const Server& server)
@@ -155,17 +166,19 @@ class Connection {
     std::string_view operation;
     bool wanted;           // its rows go to the caller
     std::string prepares;  // a text of prepared_, if that is what was sent
+    bool sync = false;     // the end of a queue, behind which the server forgets an error
   };
 
   Result<std::string> prepared(std::string_view operation, std::string_view sql, std::span<const Oid> types);
   enum class Keep { prepared, nothing };
   Result<void> send(std::string_view operation, std::string_view sql, const Values& values, bool wanted, Keep keep);
   Result<void> send_out(std::string_view operation);
-  Result<Rows> collect(std::string_view operation);
+  Result<std::vector<Rows>> collect(std::string_view operation);
+  Result<void> take_result(const Waiting& one, std::vector<Rows>& wanted, std::optional<Error>& error);
   Result<void> wait(std::string_view operation, bool to_write);
   Result<PGresult*> next_result(std::string_view operation);
   Error lost(std::string_view operation);
-  Error refused(std::string_view operation, const PGresult* result) const;
+  Error refused(std::string_view operation, const PGresult* result);
   void cancel() noexcept;
 
   PGconn* handle_;
@@ -177,6 +190,8 @@ class Connection {
   std::deque<Waiting> waiting_{};
   std::size_t unsent_ = 0;  // bytes queued since the last flush
   bool broken_ = false;
+  bool patient_ = false;
+  bool gave_way_ = false;
   const Control* control_ = nullptr;
 };
 

@@ -1,6 +1,7 @@
 // Invariant: what is verified and mended is one snapshot, or one transaction that locks out other writers.
 #include "backends/postgres/postgres_storage.h"
 
+#include "backends/postgres/row_security.h"
 #include "backends/postgres/rows.h"
 #include "backends/postgres/statements.h"
 #include "src/error.h"
@@ -25,8 +26,10 @@ class Work {
   static Result<Work> begin(Pool& pool, const Statement& how, const Control& control) {
     FRACTAL_TRY_INTO(auto lease, pool.lease());
     lease->obey(&control);
+    lease->be_patient(true);
     FRACTAL_TRY(lease->queue(how));
     FRACTAL_TRY(lease->queue(no_time_out));
+    FRACTAL_TRY(lease->queue(sql::see_all));
     return Work(std::move(lease));
   }
   Connection& operator*() const { return *lease_; }
@@ -227,6 +230,7 @@ Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& contr
   FRACTAL_TRY(may_write("maintain"));
   FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
   lease->obey(&control);
+  lease->be_patient(true);
   FRACTAL_TRY(lease->script("SET statement_timeout = 0", "maintain"));
   Result<void> done;
   for (const char* table : {"sfm_memories", "sfm_vector_embeddings", "sfm_keywords", "sfm_graph_links", "sfm_removals",

@@ -46,8 +46,9 @@ std::unique_ptr<Connection> Pool::take_idle() {
 
 Result<std::unique_ptr<Connection>> Pool::good_one(std::unique_ptr<Connection> idle) {
   while (idle) {
-    if (std::chrono::steady_clock::now() - idle->used_at() < trusted) return idle;
-    if (idle->run({"ask whether it is there", "SELECT"})) return idle;
+    const bool alive = idle->alive();
+    if (alive && std::chrono::steady_clock::now() - idle->used_at() < trusted) return idle;
+    if (alive && idle->run({"ask whether it is there", "SELECT"})) return idle;
     const std::lock_guard lock(mutex_);
     idle = take_idle();
   }
@@ -58,12 +59,11 @@ Result<std::unique_ptr<Connection>> Pool::good_one(std::unique_ptr<Connection> i
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection) noexcept {
-  connection->rollback();
-  connection->obey(nullptr);
+  const bool good = connection->end_use();
   const std::lock_guard lock(mutex_);
   --used_;
   try {
-    if (connection->idle()) idle_.push_back(std::move(connection));
+    if (good) idle_.push_back(std::move(connection));
   } catch (const std::exception&) {  // no memory for the list: closed
   }
   free_.notify_one();

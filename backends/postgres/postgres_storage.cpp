@@ -2,6 +2,7 @@
 #include "backends/postgres/postgres_storage.h"
 
 #include "backends/postgres/read_view.h"
+#include "backends/postgres/row_security.h"
 #include "backends/postgres/rows.h"
 #include "backends/postgres/schema.h"
 #include "backends/postgres/statements.h"
@@ -13,12 +14,14 @@
 namespace fractal::postgres_backend {
 namespace {
 
+constexpr int most_attempts = 3;  // at a commit that was undone for no fault of its own
+
 // The setup of each connection. Our texts are UTF-8 whatever the environment says.
 std::string setup_of(const PostgresOptions& options) {
   std::string setup = fmt::format(
-      "SET client_encoding = 'UTF8'; SET statement_timeout = {0}; SET lock_timeout = {0}; "
+      "SET client_encoding = 'UTF8'; SET statement_timeout = {}; SET lock_timeout = {}; "
       "SET standard_conforming_strings = on; SET timezone = 'UTC'",
-      options.call_timeout.count());
+      options.call_timeout.count(), options.busy_timeout.count());
   if (options.durability == Durability::off) setup += "; SET synchronous_commit = off";
   if (options.read_only) setup += "; SET default_transaction_read_only = on";
   return setup;
@@ -66,6 +69,16 @@ Result<void> prepare_tables(Connection& connection, const PostgresOptions& optio
   return migrate(connection);
 }
 
+Result<bool> prepare_row_security(Connection& connection, const PostgresOptions& options) {
+  FRACTAL_TRY_INTO(const bool there, has_row_security(connection));
+  if (there || !options.row_security) return there;
+  if (options.read_only) {
+    return make_error(Errc::unsupported, "{}: no row security, and opened read-only", connection.server());
+  }
+  FRACTAL_TRY(add_row_security(connection));
+  return true;
+}
+
 }  // namespace
 
 Result<void> PostgresStorage::may_write(std::string_view operation) const {
@@ -76,16 +89,33 @@ Result<void> PostgresStorage::may_write(std::string_view operation) const {
 Result<void> PostgresStorage::apply(std::span<WriteStep> steps) {
   if (steps.empty()) return {};
   FRACTAL_TRY(may_write("write"));
-  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
-  return run_steps(*lease, steps);
+  const auto end = std::chrono::steady_clock::now() + pool_->server().call_timeout;
+  for (int attempts = 1;; ++attempts) {
+    Attempt attempt;
+    {
+      FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+      attempt = run_steps(*lease, steps, {.idle_timeout = pool_->server().call_timeout, .row_security = row_security_});
+    }
+    if (attempt.unanswered) {
+      FRACTAL_TRY_INTO(const bool committed, was_committed(*pool_, *attempt.unanswered));
+      if (committed) return {};
+      attempt.may_repeat = true;
+    }
+    const bool last = attempts == most_attempts || std::chrono::steady_clock::now() >= end;
+    if (attempt.outcome || !attempt.may_repeat || last) return attempt.outcome;
+  }
 }
 
 Result<std::unique_ptr<ReadView>> PostgresStorage::read(const Space& space) {
   FRACTAL_TRY_INTO(auto lease, pool_->lease());
-  return open_view(std::move(lease), space);
+  return open_view(std::move(lease), space, row_security_);
 }
 
 Result<std::optional<Row>> PostgresStorage::get(const Space& space, std::string_view key, Columns columns) {
+  if (row_security_) {  // which is a matter of transactions
+    FRACTAL_TRY_INTO(const auto view, read(space));
+    return view->get(key, columns);
+  }
   FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
   const Values values(Bytes{space.tenant}, Bytes{space.name}, Bytes{key});
   FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::get[columns], values));
@@ -126,8 +156,11 @@ std::string PostgresStorage::describe() const {
 }
 
 std::vector<std::string> PostgresStorage::problems() {
-  const std::string problem = pool_->problem();
-  return problem.empty() ? std::vector<std::string>{} : std::vector{problem};
+  std::vector<std::string> problems;
+  for (std::string problem : {pool_->problem(), feed_->problem()}) {
+    if (!problem.empty()) problems.push_back(std::move(problem));
+  }
+  return problems;
 }
 
 std::uint64_t PostgresStorage::bytes() {
@@ -155,15 +188,17 @@ Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& op
   auto pool = std::make_shared<postgres_backend::Pool>(server, options.most_connections);
   FRACTAL_TRY_INTO(const postgres_backend::Lease lease, pool->lease());
   FRACTAL_TRY(postgres_backend::prepare_tables(*lease, options));
-  return std::shared_ptr<Storage>(
-      std::make_shared<postgres_backend::PostgresStorage>(std::move(pool), options.read_only, lease->server_version()));
+  FRACTAL_TRY_INTO(const bool row_security, postgres_backend::prepare_row_security(*lease, options));
+  return std::shared_ptr<Storage>(std::make_shared<postgres_backend::PostgresStorage>(
+      std::move(pool), options.read_only, row_security, lease->server_version()));
 }
 
 Result<std::shared_ptr<Storage>> open_postgres_url(const Options& options) {
   return open_postgres_storage({.url = options.path,
                                 .create = options.create,
                                 .read_only = options.read_only,
-                                .durability = options.durability});
+                                .durability = options.durability,
+                                .busy_timeout = options.busy_timeout});
 }
 
 }  // namespace fractal

@@ -4,14 +4,19 @@
 
 #include <fractal/backend.h>
 
+#include "backends/postgres/change_feed.h"
 #include "backends/postgres/pool.h"
 
 namespace fractal::postgres_backend {
 
 class PostgresStorage final : public Storage {
  public:
-  PostgresStorage(std::shared_ptr<Pool> pool, bool read_only, int server_version)
-      : pool_(std::move(pool)), read_only_(read_only), server_version_(server_version) {}
+  PostgresStorage(std::shared_ptr<Pool> pool, bool read_only, bool row_security, int server_version)
+      : pool_(std::move(pool)),
+        feed_(std::make_shared<ChangeFeed>(pool_->server())),
+        read_only_(read_only),
+        row_security_(row_security),
+        server_version_(server_version) {}
 
   Result<void> apply(std::span<WriteStep> steps) override;
   Result<std::unique_ptr<ReadView>> read(const Space& space) override;
@@ -26,6 +31,7 @@ class PostgresStorage final : public Storage {
   Result<std::uint64_t> maintain(bool purge, const Control& control) override;
   Result<void> backup(const std::string& path, const Control& control) override;
 
+  std::shared_ptr<void> listen(ChangeListener listener) override { return feed_->add(std::move(listener)); }
   std::string describe() const override;
   std::vector<std::string> problems() override;
   std::uint64_t bytes() override;
@@ -35,7 +41,9 @@ class PostgresStorage final : public Storage {
   Result<void> may_write(std::string_view operation) const;
 
   std::shared_ptr<Pool> pool_;
+  std::shared_ptr<ChangeFeed> feed_;
   const bool read_only_;
+  const bool row_security_;
   const int server_version_;
 };
 

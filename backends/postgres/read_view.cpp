@@ -4,6 +4,7 @@
 
 #include "backends/postgres/filter_sql.h"
 #include "backends/postgres/keywords.h"
+#include "backends/postgres/row_security.h"
 #include "backends/postgres/rows.h"
 #include "backends/postgres/statements.h"
 #include "src/error.h"
@@ -250,10 +251,11 @@ class View final : public ReadView {
 
 }  // namespace
 
-Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space) {
+Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, bool row_security) {
   SpaceRow row;
   row.record.space = space;
   FRACTAL_TRY(lease->queue(sql::begin_read));
+  if (row_security) FRACTAL_TRY(lease->queue(sql::see_space, Values(Bytes{space.tenant}, Bytes{space.name})));
   FRACTAL_TRY(lease->queue(sql::savepoint));
   FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::space_by_name, Values(Bytes{space.tenant}, Bytes{space.name})));
   if (rows.count() > 0) read_space(rows, 0, row);

@@ -8,7 +8,7 @@
 
 namespace fractal::postgres_backend {
 
-Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space);
+Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, bool row_security);
 
 }  // namespace fractal::postgres_backend
 

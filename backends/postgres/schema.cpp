@@ -5,8 +5,9 @@
 //
 // sfm_settings          one row a setting; schema_version is this file's, the others are the core's.
 // sfm_namespaces        one row a space. fm_number comes from a sequence, so none is given twice. The other columns are
-//                       those of SpaceRecord, plus the number and the least time of the audit records. Who writes to a
-//                       space locks its row first: so a space's commits come in the order of their sequence numbers.
+//                       those of SpaceRecord, plus the number and the least time of the audit records, how many commits
+//                       there were and the tokens of the last 32. Who writes to a space locks its row first: so a
+//                       space's commits come in the order of their sequence numbers.
 // sfm_memories          one row a memory. fm_id = space << 40 | counter; fm_key is Coordinate::key(); fm_payload and
 //                       fm_metadata are the texts as they were sent; times are microseconds; fm_type 0 episodic, 1
 //                       semantic; fm_words count the words of each keyword column. Natural numbers beyond 63 bits (a version
@@ -120,7 +121,9 @@ ALTER TABLE sfm_namespaces
   ADD fm_words3 bigint NOT NULL DEFAULT 0,
   ADD fm_audit_records bigint NOT NULL DEFAULT 0,
   ADD fm_audit_oldest bigint NOT NULL DEFAULT 9223372036854775807,
-  ADD fm_embedder bytea NOT NULL DEFAULT '';
+  ADD fm_embedder bytea NOT NULL DEFAULT '',
+  ADD fm_commits bigint NOT NULL DEFAULT 0,
+  ADD fm_tokens bytea NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX sfm_namespaces_fm_number ON sfm_namespaces(fm_number);
 CREATE UNIQUE INDEX sfm_namespaces_fm_name ON sfm_namespaces(fm_tenant, fm_name);
 
@@ -262,7 +265,6 @@ Result<void> migrate(Connection& connection) {
   FRACTAL_TRY(connection.script("BEGIN", "make the tables"));
   auto done = run_steps(connection);
   if (done) done = connection.script("COMMIT", "make the tables");
-  if (!done) connection.rollback();
   return done;
 }
 

@@ -19,11 +19,14 @@
   "fm_number, fm_tenant, fm_name, fm_sequence, fm_last_id, fm_horizon, fm_memories, fm_semantic, fm_links, " \
   "fm_vectors, fm_dimension, fm_metric, fm_words0, fm_words1, fm_words2, fm_words3, fm_audit_records, "      \
   "fm_audit_oldest, fm_embedder"
+#define FRACTAL_LOCKED_SPACE FRACTAL_SPACE ", fm_commits"
 // A time for people, of microseconds: the server's own times end in the year 294276.
 #define FRACTAL_TIME(number) \
   "timestamptz 'epoch' + least(greatest(" number ", 0), 9000000000000000) * interval '1 microsecond'"
 
 namespace fractal::postgres_backend {
+
+inline constexpr int space_columns = 19, whole_link_columns = 7;  // of FRACTAL_SPACE and FRACTAL_WHOLE_LINK
 
 // The same statement for each choice of columns.
 struct OfColumns {
@@ -45,6 +48,10 @@ namespace sql {
 inline constexpr Statement begin_read{"begin a read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 inline constexpr Statement begin_write{"begin a write", "BEGIN"};
 inline constexpr Statement commit{"commit", "COMMIT"};
+// Who has gone without a word shall not hold its locks for longer.
+inline constexpr Statement limit_idle{"begin a write",
+                                      "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"};
+inline constexpr Statement notify{"tell others", "SELECT pg_notify('fractal_changes', $1)"};
 inline constexpr Statement savepoint{"begin a step", "SAVEPOINT step"};
 inline constexpr Statement release{"end a step", "RELEASE step"};
 inline constexpr Statement rollback_to{"undo a step", "ROLLBACK TO step"};
@@ -60,10 +67,17 @@ inline constexpr Statement spaces{
 inline constexpr Statement fields{"read the indexed fields", "SELECT number, path FROM sfm_fields ORDER BY number"};
 inline constexpr Statement space_by_name{
     "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
-inline constexpr Statement lock_by_name{
-    "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2 FOR UPDATE"};
+inline constexpr Statement lock_by_name{"read the space",
+                                        "SELECT " FRACTAL_LOCKED_SPACE
+                                        " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2 FOR UPDATE"};
 inline constexpr Statement lock_by_number{
-    "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE fm_number = $1 FOR UPDATE"};
+    "read the space", "SELECT " FRACTAL_LOCKED_SPACE " FROM sfm_namespaces WHERE fm_number = $1 FOR UPDATE"};
+inline constexpr Statement lock_by_names{"read the space", "SELECT " FRACTAL_LOCKED_SPACE
+                                                           " FROM sfm_namespaces WHERE (fm_tenant, fm_name) IN "
+                                                           "(SELECT * FROM unnest($1::bytea[], $2::bytea[])) "
+                                                           "ORDER BY fm_tenant, fm_name FOR UPDATE"};
+inline constexpr Statement lock_commits{
+    "find out about a commit", "SELECT fm_commits, fm_tokens FROM sfm_namespaces WHERE fm_number = $1 FOR UPDATE"};
 inline constexpr Statement create_space{"create the space",
                                         "INSERT INTO sfm_namespaces(fm_number, fm_tenant, fm_name, tenant, name) "
                                         "VALUES (nextval('sfm_space_numbers'), $1, $2, left($3, 255), left($4, 255)) "
@@ -74,6 +88,7 @@ inline constexpr Statement save_space{
     "fm_links = $7, fm_vectors = $8, fm_dimension = $9, fm_metric = $10, fm_words0 = $11, fm_words1 = $12, fm_words2 = "
     "$13, "
     "fm_words3 = $14, fm_audit_records = $15, fm_audit_oldest = $16, fm_embedder = $17, "
+    "fm_commits = fm_commits + 1, fm_tokens = substr($18 || fm_tokens, 1, 256), "
     "total_memories = least($5, 2147483647)::integer, semantic_count = least($6, 2147483647)::integer, "
     "episodic_count = least($5 - $6, 2147483647)::integer, updated_at = now() WHERE fm_number = $1"};
 inline constexpr Statement erase_space{"erase the space", "DELETE FROM sfm_namespaces WHERE fm_number = $1"};
@@ -85,6 +100,12 @@ inline constexpr OfColumns get = FRACTAL_OF_COLUMNS(
     "n.fm_tenant = $1 AND n.fm_name = $2");
 inline constexpr OfColumns find =
     FRACTAL_OF_COLUMNS("read a memory", "sfm_memories AS m", "m.fm_space = $1 AND m.fm_key = $2");
+inline constexpr OfColumns find_many = FRACTAL_OF_COLUMNS(
+    "read memories",
+    "unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS w(tenant, name, key) JOIN sfm_namespaces AS n ON "
+    "n.fm_tenant = w.tenant AND n.fm_name = w.name JOIN sfm_memories AS m ON m.fm_space = n.fm_number AND m.fm_key = "
+    "w.key",
+    "true");
 inline constexpr OfColumns fetch =
     FRACTAL_OF_COLUMNS("read memories", "sfm_memories AS m", "m.fm_space = $1 AND m.fm_id = ANY($2) ORDER BY m.fm_id");
 inline constexpr OfColumns scan =
@@ -94,6 +115,11 @@ inline constexpr Statement keys{"read coordinates",
                                 "SELECT fm_key, fm_id FROM sfm_memories WHERE fm_space = $1 AND fm_key >= $2 AND "
                                 "($3::bytea IS NULL OR fm_key < $3) "
                                 "ORDER BY fm_key LIMIT $4"};
+inline constexpr Statement first_expiries{
+    "find the expired",
+    "SELECT n.fm_number, (SELECT min(fm_expires_at) FROM sfm_memories WHERE fm_space = n.fm_number AND "
+    "fm_expires_at IS NOT NULL) FROM sfm_namespaces AS n WHERE (n.fm_tenant, n.fm_name) IN "
+    "(SELECT * FROM unnest($1::bytea[], $2::bytea[]))"};
 inline constexpr Statement expired_of_view{
     "find the expired",
     "SELECT fm_id, fm_key, fm_expires_at FROM sfm_memories WHERE fm_space = $1 AND fm_expires_at <= $2 "
@@ -168,6 +194,12 @@ inline constexpr Statement prune_removals{"forget removals",
 inline constexpr Statement find_link{
     "read a link", "SELECT " FRACTAL_WHOLE_LINK
                    " FROM sfm_graph_links WHERE fm_space = $1 AND fm_from = $2 AND fm_type = $3 AND fm_to = $4"};
+inline constexpr Statement find_links{
+    "read links",
+    "SELECT l.fm_from, l.fm_to, l.fm_type, l.strength, l.fm_sequence, l.fm_metadata, l.fm_created_at, n.fm_number FROM "
+    "unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) AS w(tenant, name, source, type, target) "
+    "JOIN sfm_namespaces AS n ON n.fm_tenant = w.tenant AND n.fm_name = w.name JOIN sfm_graph_links AS l ON "
+    "l.fm_space = n.fm_number AND l.fm_from = w.source AND l.fm_type = w.type AND l.fm_to = w.target"};
 inline constexpr Statement put_link{
     "write a link",
     "INSERT INTO sfm_graph_links(fm_space, fm_from, fm_type, fm_to, strength, fm_sequence, fm_created_at, fm_metadata, "

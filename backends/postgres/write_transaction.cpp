@@ -3,6 +3,7 @@
 // next statement whose answer is needed: so reads see it, and many writes take one round trip.
 #include "backends/postgres/write_transaction.h"
 
+#include "backends/postgres/foresight.h"
 #include "backends/postgres/json_text.h"
 #include "backends/postgres/keywords.h"
 #include "backends/postgres/rows.h"
@@ -32,15 +33,22 @@ struct Place {
 
 class Transaction final : public WriteTransaction {
  public:
-  explicit Transaction(Connection& connection)
-      : connection_(connection), space_rows_(connection), spaces_(space_rows_) {}
-  ~Transaction() override { connection_.rollback(); }
+  Transaction(Connection& connection, const TransactionOptions& options)
+      : connection_(connection),
+        options_(options),
+        foresight_(connection, options.row_security),
+        space_rows_(connection, options.row_security),
+        spaces_(space_rows_) {}
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
   // ---- Its life ----
 
-  Result<void> begin() { return connection_.queue(sql::begin_write); }
+  Result<void> begin(std::span<const WriteStep> steps) {
+    FRACTAL_TRY(connection_.queue(sql::begin_write));
+    FRACTAL_TRY(connection_.queue(sql::limit_idle, Values(Text{fmt::to_string(options_.idle_timeout.count())})));
+    return foresight_.look(steps, space_rows_);
+  }
 
   // True: the outcome may be committed. An error: the transaction as a whole is lost.
   Result<bool> run(WriteStep& step, bool alone) {
@@ -60,22 +68,32 @@ class Transaction final : public WriteTransaction {
     return step.outcome.has_value();
   }
 
-  Result<void> commit() {
+  // `sent`: from then on only the server knows.
+  Result<void> commit(bool& sent) {
     return guarded("write", [&]() -> Result<void> {
       FRACTAL_TRY(spaces_.save());
-      FRACTAL_TRY(connection_.run(sql::commit));
-      return {};
+      FRACTAL_TRY(connection_.ask(sql::commit));
+      for (const auto& [number, sequence] : space_rows_.saved()) {
+        FRACTAL_TRY(connection_.queue(sql::notify, Values(Text{fmt::format("{}:{}", number, sequence)})));
+      }
+      sent = true;
+      FRACTAL_TRY_INTO(const std::vector<Rows> answers, connection_.answers());
+      if (answers.front().tag() == "COMMIT") return {};
+      return make_error(Errc::io, "{}: commit: the server undid it", connection_.server());
     });
   }
+  const CommitMark& mark() const noexcept { return space_rows_.mark(); }
 
   // ---- What steps do ----
 
   Result<SpaceRecord*> space(const Space& space) override {
     FRACTAL_TRY_INTO(SpaceRow* const row, noted(spaces_.find(space)));
+    if (row->record.last_id == 0 && row->record.sequence == 0) foresight_.made(space, row->record.number);
     return &row->record;
   }
 
   Result<std::optional<Row>> find(std::uint64_t space, std::string_view key, Columns columns) override {
+    if (const auto* known = foresight_.memory(space, key, columns)) return *known;
     FRACTAL_TRY_INTO(const Rows rows, ask(sql::find[columns], Values(space, Bytes{key})));
     return read_one(connection_, rows, columns);
   }
@@ -87,6 +105,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> put(std::uint64_t space, const Row& row, const Put& put) override {
+    foresight_.changes_memory(space, row.memory.coordinate.key(), row.memory.expires_at);
     FRACTAL_TRY(put_field_values(space, row, put.created));
     FRACTAL_TRY(put_memory(space, row, put));
     if (put.vector) FRACTAL_TRY(put_vector(row, put.created));
@@ -95,6 +114,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> erase(std::uint64_t space, const Row& row) override {
+    foresight_.changes_memory(space, row.memory.coordinate.key(), std::nullopt);
     FRACTAL_TRY(tell(sql::erase_field_values, Values(space, row.id)));
     FRACTAL_TRY(tell(sql::erase_memory, Values(space, row.id)));
     FRACTAL_TRY(tell(sql::erase_vector, Values(row.id)));
@@ -103,6 +123,7 @@ class Transaction final : public WriteTransaction {
 
   Result<std::optional<LinkRow>> find_link(std::uint64_t space, std::string_view from, std::string_view to,
                                            std::string_view type) override {
+    if (const auto* known = foresight_.link(space, from, to, type)) return *known;
     FRACTAL_TRY_INTO(const Rows rows, ask(sql::find_link, Values(space, Bytes{from}, Bytes{type}, Bytes{to})));
     std::optional<LinkRow> link;
     if (rows.count() > 0) read_link(rows, 0, true, link.emplace());
@@ -110,6 +131,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> put_link(std::uint64_t space, const LinkRow& link) override {
+    foresight_.changes_link(space, link.from, link.to, link.type);
     FRACTAL_TRY_INTO(const SpaceRow* const row, known_space(space));
     const Place from(link.from), to(link.to);
     const std::string metadata = json_for_server(link.metadata), type = without_nul(link.type);
@@ -122,6 +144,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> erase_link(std::uint64_t space, const LinkRow& link) override {
+    foresight_.changes_link(space, link.from, link.to, link.type);
     return tell(sql::erase_link, Values(space, Bytes{link.from}, Bytes{link.type}, Bytes{link.to}));
   }
 
@@ -133,6 +156,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<std::vector<Row>> expired(std::uint64_t space, Time now, std::size_t limit) override {
+    if (foresight_.nothing_expires(space, now)) return std::vector<Row>{};
     FRACTAL_TRY_INTO(const Rows rows, ask(sql::expired_of_step, Values(space, now, bounded(limit))));
     return read_rows(connection_, rows, Columns::header);
   }
@@ -177,6 +201,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> add_accesses(std::uint64_t space, std::string_view key, std::uint64_t count) override {
+    foresight_.changes_memory(space, key, std::nullopt);
     return tell(sql::add_accesses, Values(space, Bytes{key}, count));
   }
 
@@ -184,6 +209,7 @@ class Transaction final : public WriteTransaction {
     for (const Statement& wipe : sql::wipe_of_range) FRACTAL_TRY(tell(wipe, Values(first_id(space), last_id(space))));
     for (const Statement& wipe : sql::wipe_of_space) FRACTAL_TRY(tell(wipe, Values(space)));
     spaces_.erased(space);
+    foresight_.forget_all();
     return {};
   }
 
@@ -238,6 +264,7 @@ class Transaction final : public WriteTransaction {
   }
 
   Result<void> put_field_values(std::uint64_t space, const Row& row, bool created) {
+    if (!fields_) fields_ = foresight_.fields();
     if (!fields_) { FRACTAL_TRY_INTO(fields_, noted(read_fields(connection_))); }
     if (fields_->empty()) return {};
     if (!created) FRACTAL_TRY(tell(sql::erase_field_values, Values(space, row.id)));
@@ -268,6 +295,8 @@ class Transaction final : public WriteTransaction {
   }
 
   Connection& connection_;
+  const TransactionOptions& options_;
+  Foresight foresight_;
   Spaces space_rows_;
   SpaceCache spaces_;
   std::uint64_t step_ = 0;
@@ -277,15 +306,25 @@ class Transaction final : public WriteTransaction {
 
 }  // namespace
 
-Result<void> run_steps(Connection& writer, std::span<WriteStep> steps) {
-  Transaction transaction(writer);
-  FRACTAL_TRY(transaction.begin());
-  bool anything = false;
-  for (WriteStep& step : steps) {
-    FRACTAL_TRY_INTO(const bool done, transaction.run(step, steps.size() == 1));
-    anything = anything || done;
+Attempt run_steps(Connection& writer, std::span<WriteStep> steps, const TransactionOptions& options) {
+  Transaction transaction(writer, options);
+  bool sent = false, anything = false;
+  const auto all = [&]() -> Result<void> {
+    FRACTAL_TRY(transaction.begin(steps));
+    for (WriteStep& step : steps) {
+      FRACTAL_TRY_INTO(const bool done, transaction.run(step, steps.size() == 1));
+      anything = anything || done;
+    }
+    return anything ? transaction.commit(sent) : Result<void>{};
+  };
+  Attempt attempt{.outcome = all()};
+  if (attempt.outcome) return attempt;
+  if (sent && writer.broken()) {
+    attempt.unanswered = transaction.mark();
+  } else {
+    attempt.may_repeat = writer.broken() || writer.gave_way();
   }
-  return anything ? transaction.commit() : Result<void>{};
+  return attempt;
 }
 
 }  // namespace fractal::postgres_backend

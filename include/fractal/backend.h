@@ -217,19 +217,26 @@ class FRACTAL_API WriteTransaction {
   virtual Result<void> set_setting(std::string_view name, std::string_view value) = 0;
 };
 
-// One caller's part of a commit. `run` comes from the core, and may be run again if the transaction was undone as a whole
-// before it could be committed; `outcome` is for the storage to fill in.
+// What a step will ask for, as far as that is known: a storage that is far away may lock and read it in one go. The step
+// may ask for less, or more.
+struct Expected {
+  Space space{};
+  std::vector<std::string> keys{};    // of memories that it will find() with these columns, or fewer
+  Columns columns = Columns::header;  // header or payload
+  std::vector<LinkRow> links{};       // from, to and type of those that it will find_link()
+};
+
+// One caller's part of a commit. `run` comes from the core, and is run again if the transaction was undone as a whole
+// before it was committed; `outcome` is for the storage to fill in.
 struct WriteStep {
   std::function<Result<void>(WriteTransaction&)> run;
   Result<void> outcome{};
-  // What it will ask for, as far as that is known: a storage that is far away may lock and read it in one go. A step may
-  // ask for less, or more. Null: not known.
-  const Space* space = nullptr;
-  std::span<const std::string> keys{};  // of the memories that it will find() with Columns::header
+  const Expected* expected = nullptr;  // null: not known
 };
 
-// The number of a space in which something was committed, by whomever; 0: of any. Called from a thread of the storage.
-using ChangeListener = std::function<void(std::uint64_t space)>;
+// Something was committed in the space of this number, up to this sequence, by whomever; 0: any, or not known. Called from
+// a thread of the storage.
+using ChangeListener = std::function<void(std::uint64_t space, std::uint64_t sequence)>;
 
 // The truth. Every member may be called from any thread.
 class FRACTAL_API Storage {
@@ -266,10 +273,10 @@ class FRACTAL_API Storage {
   // unsupported: the core copies memory by memory instead.
   virtual Result<void> backup(const std::string& path, const Control& control) = 0;
 
-  // Tells soon after a commit, so that what is derived may follow before it is asked; never that nothing was committed.
-  // False: this storage is not told of what others do. One listener at a time; null ends it, and when that has returned
-  // it is not called any more.
-  virtual bool listen(ChangeListener /*listener*/) { return false; }
+  // Calls the listener soon after each commit, so that what is derived may follow before it is asked. A notice may come
+  // late, twice, or be one of any space; none may be missing for good. As long as what is returned lives; when that has
+  // gone, it is not called any more. Null: this storage is not told of what others do.
+  virtual std::shared_ptr<void> listen(ChangeListener /*listener*/) { return nullptr; }
 
   virtual std::string describe() const = 0;         // "sqlite 3.40.1"
   virtual std::vector<std::string> problems() = 0;  // for health()
@@ -297,7 +304,7 @@ class FRACTAL_API StorageWrapper : public Storage {
   Result<std::vector<std::string>> repair(const Control& control) override { return inner_->repair(control); }
   Result<std::uint64_t> maintain(bool all, const Control& control) override { return inner_->maintain(all, control); }
   Result<void> backup(const std::string& to, const Control& control) override { return inner_->backup(to, control); }
-  bool listen(ChangeListener listener) override { return inner_->listen(std::move(listener)); }
+  std::shared_ptr<void> listen(ChangeListener listener) override { return inner_->listen(std::move(listener)); }
   std::string describe() const override { return inner_->describe(); }
   std::vector<std::string> problems() override { return inner_->problems(); }
   std::uint64_t bytes() override { return inner_->bytes(); }

@@ -9,17 +9,19 @@
 namespace fractal::server {
 
 std::string record_of(const Memory& memory) {
-  Object object;
+  constexpr std::size_t all_the_rest = 480;
+  Object object(memory.payload.size() + memory.metadata.size() + all_the_rest);
+  const std::string created_at = iso_time(memory.created_at);
   object.raw("coordinate", numbers_of(memory.coordinate))
       .raw("payload", memory.payload)
-      .text("memory_type", to_string(memory.type))
+      .plain("memory_type", to_string(memory.type))
       .raw("metadata", memory.metadata)
       .number("importance", memory.importance)
-      .text("created_at", iso_time(memory.created_at))
-      .text("updated_at", iso_time(memory.updated_at))
+      .plain("created_at", created_at)
+      .plain("updated_at", memory.updated_at == memory.created_at ? created_at : iso_time(memory.updated_at))
       .count("version", memory.version)
-      .text("id", memory.id.to_string());
-  if (memory.expires_at) object.text("expires_at", iso_time(*memory.expires_at));
+      .plain("id", memory.id.to_string());
+  if (memory.expires_at) object.plain("expires_at", iso_time(*memory.expires_at));
   return object.str();
 }
 

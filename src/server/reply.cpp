@@ -65,6 +65,12 @@ Reply flawed(const std::vector<Flaw>& flaws, Language language) {
 
 Object& Object::text(std::string_view name, std::string_view value) { return raw(name, quoted(value)); }
 
+Object& Object::plain(std::string_view name, std::string_view ascii) {
+  raw(name, "\"");
+  text_.append(ascii).append("\"");
+  return *this;
+}
+
 Object& Object::number(std::string_view name, double value) { return raw(name, json::number(value)); }
 
 Object& Object::count(std::string_view name, std::uint64_t value) { return raw(name, fmt::to_string(value)); }

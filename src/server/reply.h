@@ -59,15 +59,21 @@ std::string quoted(std::string_view text);
 // A JSON object with Python's separators, as clients of the service see it.
 class Object {
  public:
+  explicit Object(std::size_t expected_bytes = 0) {
+    text_.reserve(expected_bytes);
+    text_ = "{";
+  }
+
   Object& text(std::string_view name, std::string_view value);
-  Object& number(std::string_view name, double value);  // finite
+  Object& plain(std::string_view name, std::string_view ascii);  // that needs no escapes
+  Object& number(std::string_view name, double value);           // finite
   Object& count(std::string_view name, std::uint64_t value);
   Object& flag(std::string_view name, bool value);
   Object& raw(std::string_view name, std::string_view json);
   std::string str() { return std::move(text_ += '}'); }  // at the end
 
  private:
-  std::string text_ = "{";
+  std::string text_{};
 };
 
 // The elements are JSON.

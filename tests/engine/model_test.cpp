@@ -1,4 +1,4 @@
-// Model test: hundreds of thousands of random operations on the public API, a SQLite file against the memory
+// Model test: hundreds of thousands of random operations on the public API, a storage against the memory
 // storage. FRACTAL_MODEL_OPERATIONS sets their number, FRACTAL_SEED brings a run back.
 #include "tests/engine/model_world.h"
 

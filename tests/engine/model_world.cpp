@@ -36,7 +36,7 @@ World::World(std::string name, std::uint64_t seed, Options options)
       memory_storage_(make_memory_storage()),
       random_(seed),
       values_(random_) {
-  options_.path = folder_.file("model.db");
+  options_.path = fresh_place(folder_);
   options_.clock = [clock = clock_] { return Time(std::chrono::microseconds(*clock)); };
   if (!open()) report_ = "open failed\n" + report_;
 }

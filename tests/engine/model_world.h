@@ -1,4 +1,4 @@
-// Two databases side by side, a SQLite file and the memory storage, to which the same is done with the same clock.
+// Two databases side by side, that of the storage under test and the memory storage, to which the same is done with the same clock.
 #ifndef FRACTAL_TESTS_ENGINE_MODEL_WORLD_H
 #define FRACTAL_TESTS_ENGINE_MODEL_WORLD_H
 
@@ -18,6 +18,9 @@
 #include <vector>
 
 namespace fractal::model {
+
+// Where the database under test is made, new and empty: defined once a storage.
+std::string fresh_place(const testing::TemporaryFolder& folder);
 
 class World {
  public:

@@ -11,10 +11,25 @@ add_test(NAME services.down COMMAND "${PROJECT_SOURCE_DIR}/tools/services" down 
 set_tests_properties(services.up PROPERTIES FIXTURES_SETUP services ENVIRONMENT "FRACTAL_SERVICES_FSYNC=off")
 set_tests_properties(services.down PROPERTIES FIXTURES_CLEANUP services)
 
-fractal_test(conformance_postgres ${storage_suite} ${storage_model} conformance/postgres_storage.cpp)
-target_link_libraries(conformance_postgres PRIVATE FractalMemory::postgres PostgreSQL::PostgreSQL)
-set_tests_properties(conformance_postgres PROPERTIES FIXTURES_REQUIRED services
-  ENVIRONMENT "FRACTAL_TEST_POSTGRES=postgres://postgres@/postgres?host=${services}")
+add_library(fresh_schema OBJECT postgres/fresh_schema.cpp)
+fractal_test_options(fresh_schema)
+target_link_libraries(fresh_schema PUBLIC PostgreSQL::PostgreSQL)
 
+# fractal_postgres_test(name source...): on that server, each storage in a schema of its own.
+function(fractal_postgres_test name)
+  fractal_test(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE FractalMemory::postgres fresh_schema)
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED services
+    ENVIRONMENT "FRACTAL_TEST_POSTGRES=postgres://postgres@/postgres?host=${services}")
+endfunction()
+
+fractal_postgres_test(conformance_postgres ${storage_suite} ${storage_model} conformance/postgres_storage.cpp)
+fractal_postgres_test(engine_postgres postgres/engine_on_postgres.cpp ${engine} ${engine_suite})
+fractal_postgres_test(engine_threads_postgres postgres/engine_on_postgres.cpp ${engine} ${threads_suite})
+fractal_postgres_test(model_postgres ${model_suite} postgres/model_on_postgres.cpp ${model_compare})
+set_property(TEST model_postgres APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
+
+fractal_postgres_test(postgres_follow postgres/follow_test.cpp)
+fractal_postgres_test(postgres_row_security postgres/row_security_test.cpp)
 fractal_test(postgres_json postgres/json_text_test.cpp)
 target_link_libraries(postgres_json PRIVATE FractalMemory::postgres)

@@ -32,7 +32,12 @@ struct PostgresOptions {
   Durability durability = Durability::full;
   std::size_t most_connections = 16;                // at once; who needs one more waits
   std::chrono::milliseconds connect_timeout{5000};  // also the wait for a free connection; then `unavailable`
-  std::chrono::milliseconds call_timeout{30'000};   // of one statement, the wait for locks included; then `unavailable`
+  std::chrono::milliseconds call_timeout{30'000};   // of one statement; then `unavailable`
+  std::chrono::milliseconds busy_timeout{5000};     // of a wait for another program that writes to the same space, too
+  // The server's row-level security beneath every statement: a transaction sees rows of the spaces that it names, and no
+  // others. Once it has been added to a database it stays, and whoever opens it obeys. Superusers, and roles with BYPASSRLS, see
+  // everything nevertheless; other programs see nothing unless they `SET fractal.spaces`.
+  bool row_security = false;
 };
 
 // Makes the tables if need be. Any thread; the storage, too.
@@ -40,7 +45,7 @@ struct PostgresOptions {
 // unsupported: older than PostgreSQL 12, or tables of a later version of this library.
 FRACTAL_API Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options);
 
-// What open("postgres://...") does: path is the URL; create, read_only, durability as above; busy_timeout is not used.
+// What open("postgres://...") does: path is the URL; create, read_only, durability and busy_timeout as above.
 FRACTAL_API Result<std::shared_ptr<Storage>> open_postgres_url(const Options& options);
 inline const bool postgres_scheme_added =
     add_storage_scheme("postgres", &open_postgres_url) && add_storage_scheme("postgresql", &open_postgres_url);

@@ -1,0 +1,101 @@
+// Row-level security: with it the server shows no row of a space that a transaction has not named.
+#include "tests/postgres/fresh_schema.h"
+
+#include <fractal/postgres.h>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <unistd.h>
+#include <memory>
+
+namespace fractal {
+namespace {
+
+// A role that is no superuser, and a schema that belongs to it.
+class Setting {
+ public:
+  Setting() : role_(fmt::format("plain_{}", ::getpid())), url_(testing::fresh_postgres_url()) {
+    const std::string schema = url_.substr(url_.rfind("%3D") + 3);
+    testing::run_on_postgres(
+        fmt::format("DROP ROLE IF EXISTS {0}; CREATE ROLE {0} LOGIN; ALTER SCHEMA {1} OWNER TO {0}", role_, schema));
+  }
+  ~Setting() { testing::run_on_postgres(fmt::format("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", role_)); }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+
+  std::string url() const {
+    std::string url = url_;
+    return url.replace(url.find("postgres@"), 8, role_);
+  }
+  FractalMemory open(bool row_security) const {
+    PostgresOptions options;
+    options.url = url();
+    options.durability = Durability::off;
+    options.row_security = row_security;
+    return FractalMemory::open({.storage = open_postgres_storage(options).value()}).value();
+  }
+  // What another program of this role sees.
+  std::string see(const std::string& sql) const {
+    const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(url().c_str()), &PQfinish);
+    const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
+    REQUIRE_MESSAGE(PQresultStatus(result.get()) == PGRES_TUPLES_OK, PQerrorMessage(connection.get()));
+    return PQgetvalue(result.get(), 0, 0);
+  }
+
+ private:
+  std::string role_, url_;
+};
+
+void fill(const FractalMemory& memory) {
+  for (const char* tenant : {"alice", "bob"}) {
+    const auto one = memory.in({.tenant = tenant});
+    one.store({.coordinate = {1}, .payload = fmt::format(R"({{"text": "the tea of {}"}})", tenant)}).value();
+    one.link({.from = {1}, .to = {2}}).value();
+  }
+}
+
+TEST_CASE("every operation works beneath row security, and the tables show nothing by themselves") {
+  const Setting setting;
+  const auto memory = setting.open(true);
+  fill(memory);
+  for (const char* tenant : {"alice", "bob"}) {
+    const auto one = memory.in({.tenant = tenant});
+    CHECK(one.retrieve({1})->payload == fmt::format(R"({{"text": "the tea of {}"}})", tenant));
+    CHECK(one.search("tea").value().hits.size() == 1);
+    CHECK(one.neighbors({1}).value().size() == 1);
+    CHECK(one.list().value().memories.size() == 1);
+    CHECK(one.changes(0).value().size() == 2);
+    CHECK(one.audit(10).value().size() == 2);
+    one.create_index("year").value();
+  }
+  CHECK(memory.verify().value().problems.empty());
+  for (const char* table :
+       {"sfm_memories", "sfm_graph_links", "sfm_keywords", "sfm_vector_embeddings", "sfm_audit_log"}) {
+    CHECK(setting.see(fmt::format("SELECT count(*) FROM {}", table)) == "0");
+  }
+  const std::string alice = setting.see("SELECT fm_number FROM sfm_namespaces WHERE tenant = 'alice'");
+  CHECK(setting.see(fmt::format(
+            "SET fractal.spaces = '{{{}}}'; SELECT payload ->> 'text' || count(*) OVER () FROM sfm_memories", alice)) ==
+        "the tea of alice1");
+  memory.in({.tenant = "alice"}).remove({1}).value();
+  memory.in({.tenant = "bob"}).erase_space().value();
+  memory.maintain().value();
+  CHECK(setting.see("SET fractal.spaces = 'all'; SELECT count(*) FROM sfm_memories") == "0");
+}
+
+TEST_CASE("a database that has it keeps it, and one opened without the option obeys") {
+  const Setting setting;
+  fill(setting.open(false));
+  CHECK(setting.see("SELECT count(*) FROM sfm_memories") == "2");
+  setting.open(true);
+  CHECK(setting.see("SELECT count(*) FROM sfm_memories") == "0");
+  const auto again = setting.open(false).in({.tenant = "bob"});
+  CHECK(again.retrieve({1}).has_value());
+  CHECK(again.store({.coordinate = {3}, .payload = "{}"}).has_value());
+  CHECK(again.stats().value().memories == 2);
+}
+
+}  // namespace
+}  // namespace fractal
