@@ -16,11 +16,12 @@ fractal_test_options(fresh_schema)
 target_link_libraries(fresh_schema PUBLIC PostgreSQL::PostgreSQL)
 
 # fractal_postgres_test(name source...): on that server, each storage in a schema of its own.
+set(FRACTAL_TEST_POSTGRES_URL "postgres://postgres@/postgres?host=${services}" CACHE INTERNAL "")
 function(fractal_postgres_test name)
   fractal_test(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE FractalMemory::postgres fresh_schema)
   set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED services
-    ENVIRONMENT "FRACTAL_TEST_POSTGRES=postgres://postgres@/postgres?host=${services}")
+    ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL}")
 endfunction()
 
 fractal_postgres_test(conformance_postgres ${storage_suite} ${storage_model} conformance/postgres_storage.cpp)
@@ -33,3 +34,13 @@ fractal_postgres_test(postgres_follow postgres/follow_test.cpp)
 fractal_postgres_test(postgres_row_security postgres/row_security_test.cpp)
 fractal_test(postgres_json postgres/json_text_test.cpp)
 target_link_libraries(postgres_json PRIVATE FractalMemory::postgres)
+
+# The command and the server on it, and the routes as they are on a file.
+if(TARGET fractal AND TARGET FractalMemory_server)
+  foreach(test server/contract postgres/command)
+    get_filename_component(name "${test}" NAME)
+    add_test(NAME postgres_${name} COMMAND "${FRACTAL_PYTHON3}" "${CMAKE_CURRENT_SOURCE_DIR}/${test}_test.py" -v)
+    set_tests_properties(postgres_${name} PROPERTIES FIXTURES_REQUIRED services ENVIRONMENT
+      "FRACTAL_PROGRAM=$<TARGET_FILE:fractal>;FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL};PYTHONDONTWRITEBYTECODE=1")
+  endforeach()
+endif()

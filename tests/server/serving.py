@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import types
 import unittest
 
@@ -49,6 +50,16 @@ class Description:
             jsonschema.Draft202012Validator({**schema, "components": self.document["components"]}).validate(answer.json())
 
 
+def fresh_database():
+    """A file of the folder; with FRACTAL_TEST_POSTGRES a new schema on that server."""
+    server = os.environ.get("FRACTAL_TEST_POSTGRES")
+    if not server:
+        return "memory.db"
+    schema = f"http_{os.getpid()}_{time.monotonic_ns()}"
+    subprocess.run(["psql", "-qX", server, "-c", f"CREATE SCHEMA {schema}"], check=True)
+    return f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{schema}"
+
+
 class Server:
     """`fractal serve` until stop(); its database stays in the folder."""
 
@@ -58,7 +69,7 @@ class Server:
         if token:
             settings["FRACTAL_API_TOKEN"] = token
         self.errors = open(os.path.join(folder, "stderr"), "ab")
-        self.process = subprocess.Popen([program, "--json", "--db", os.path.join(folder, db), "serve", "--port", "0", *words],
+        self.process = subprocess.Popen([program, "--json", "--db", db if "://" in db else os.path.join(folder, db), "serve", "--port", "0", *words],
                                         cwd=folder, env=settings, user=user, stdout=subprocess.PIPE, stderr=self.errors)
         line = self.process.stdout.readline()
         if not line:
@@ -102,7 +113,7 @@ class ServerTest(unittest.TestCase):
         cls.folder_object = tempfile.TemporaryDirectory()
         cls.folder = cls.folder_object.name
         cls.prepare()
-        cls.server = Server(cls.folder, *cls.words, token=cls.token, environment=cls.environment)
+        cls.server = Server(cls.folder, *cls.words, token=cls.token, db=fresh_database(), environment=cls.environment)
 
     @classmethod
     def prepare(cls):
