@@ -154,6 +154,7 @@ Result<PGresult*> Connection::next_result(std::string_view operation) {
 
 Result<void> Connection::script(const std::string& sql, std::string_view operation) {
   if (broken()) return lost(operation);
+  FRACTAL_TRY(check(operation));
   FRACTAL_TRY(flush());
   if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF && PQexitPipelineMode(handle_) == 0) return lost(operation);
   if (PQsendQuery(handle_, sql.c_str()) == 0) return lost(operation);
@@ -213,6 +214,7 @@ Result<void> Connection::send(std::string_view operation, std::string_view sql, 
 // an earlier use left, up to a sync of its own, is nobody's any more.
 Result<std::vector<Rows>> Connection::collect(std::string_view operation) {
   if (broken()) return lost(operation);
+  FRACTAL_TRY(check(operation));
   if (PQpipelineSync(handle_) == 0) return lost(operation);
   waiting_.push_back({.operation = operation, .wanted = false, .prepares = {}, .sync = true});
   FRACTAL_TRY(send_out(operation));
@@ -284,7 +286,8 @@ Result<void> Connection::flush() {
 
 Result<void> Connection::check(std::string_view operation) const {
   if (!stopped(control_)) return {};
-  return make_error(Errc::unavailable, "{}: {}: stopped by the caller", name_, operation);
+  const bool cancelled = control_->cancel != nullptr && control_->cancel->load();
+  return make_error(Errc::unavailable, "{}: {}: {}", name_, operation, cancelled ? "cancelled" : "deadline exceeded");
 }
 
 bool Connection::end_use() noexcept {

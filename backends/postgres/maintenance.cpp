@@ -237,6 +237,7 @@ Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& contr
                             "sfm_audit_log", "sfm_field_values", "sfm_namespaces"}) {
     if (done) done = lease->script(fmt::format("VACUUM ({}ANALYZE) {}", purge ? "FULL, " : "", table), "maintain");
   }
+  lease->obey(nullptr);  // whoever has the connection next wants it
   FRACTAL_TRY(
       lease->script(fmt::format("SET statement_timeout = {}", pool_->server().call_timeout.count()), "maintain"));
   if (!done) return std::move(done).error();

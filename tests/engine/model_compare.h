@@ -17,6 +17,9 @@ namespace fractal::model {
 // Ids are random: the n-th made on one side is the n-th made on the other, and stays so.
 class Comparison {
  public:
+  // Without dense numbers, those of audit records and in cursors are not compared.
+  explicit Comparison(bool dense_numbers) : dense_numbers_(dense_numbers) {}
+
   bool same(std::uint64_t left, std::uint64_t right) { return left == right; }
   bool same(bool left, bool right) { return left == right; }
   bool same(double left, double right);  // bit by bit
@@ -46,7 +49,8 @@ class Comparison {
   }
 
  private:
-  std::map<Uuid, Uuid> twins_;
+  bool dense_numbers_;
+  std::map<Uuid, Uuid> twins_{};
 };
 
 std::string show(std::uint64_t value);

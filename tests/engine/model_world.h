@@ -21,6 +21,10 @@ namespace fractal::model {
 
 // Where the database under test is made, new and empty: defined once a storage.
 std::string fresh_place(const testing::TemporaryFolder& folder);
+// A write that is undone leaves no gap in the numbers of spaces and audit records: so they can be compared.
+bool gives_dense_numbers();
+// Without a backup of its own, one is a copy of the memories and links: with other sequence numbers and ids.
+bool has_own_backup();
 
 class World {
  public:
@@ -85,6 +89,7 @@ class World {
 
   bool open();
   bool compare_space(const Reads& file, const Reads& memory);
+  bool compare_exports(const Reads& file, const Reads& memory);
 
   // A space at random, and the reads of it: now and then those of a snapshot.
   struct Sides {
