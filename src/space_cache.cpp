@@ -12,8 +12,9 @@ namespace {
 constexpr std::uint64_t most_spaces = std::uint64_t{1} << (63 - space_shift);
 }  // namespace
 
+// The lock that came with reading a record goes when the step is undone: others may change the row then.
 void SpaceCache::undo_step() {
-  std::erase_if(entries_, [&](const auto& entry) { return entry->made == step_; });
+  std::erase_if(entries_, [&](const auto& entry) { return entry->added == step_; });
   live_.clear();
   last_ = nullptr;
   for (const auto& entry : entries_) {
@@ -36,11 +37,11 @@ SpaceRow* SpaceCache::touch(Entry& entry) {
   return &entry.now;
 }
 
-SpaceRow* SpaceCache::add(SpaceRow row, bool made) {
+SpaceRow* SpaceCache::add(SpaceRow row) {
   auto entry = std::make_unique<Entry>();
   entry->saved = row;
   entry->now = std::move(row);
-  if (made) entry->made = step_;
+  entry->added = step_;
   entries_.push_back(std::move(entry));
   Entry& added = *entries_.back();
   live_[added.now.record.space] = &added;
@@ -51,12 +52,12 @@ Result<SpaceRow*> SpaceCache::find(const Space& space) {
   if (last_ != nullptr && !last_->erased && last_->now.record.space == space) return touch(*last_);
   if (const auto found = live_.find(space); found != live_.end()) return touch(*found->second);
   FRACTAL_TRY_INTO(auto row, rows_.find(space));
-  if (row) return add(std::move(*row), false);
+  if (row) return add(std::move(*row));
   FRACTAL_TRY_INTO(auto made, rows_.create(space));
   if (made.record.number >= most_spaces) {
     return make_error(Errc::unsupported, "no more than {} spaces can be made in one database", most_spaces - 1);
   }
-  return add(std::move(made), true);
+  return add(std::move(made));
 }
 
 Result<SpaceRow*> SpaceCache::find(std::uint64_t number) {
@@ -65,7 +66,7 @@ Result<SpaceRow*> SpaceCache::find(std::uint64_t number) {
     if (entry->now.record.number == number) return entry->erased ? nullptr : touch(*entry);
   }
   FRACTAL_TRY_INTO(auto row, rows_.find(number));
-  return row ? add(std::move(*row), false) : nullptr;
+  return row ? add(std::move(*row)) : nullptr;
 }
 
 void SpaceCache::erased(std::uint64_t number) {

@@ -37,7 +37,7 @@ class SpaceCache {
  public:
   explicit SpaceCache(SpaceRows& rows) : rows_(rows) {}
 
-  // What changes from here on belongs to this step (numbers rise) and can be undone.
+  // What is read or changes from here on belongs to this step (numbers rise) and can be undone.
   void begin_step(std::uint64_t step) noexcept { step_ = step; }
   void undo_step();
 
@@ -55,13 +55,13 @@ class SpaceCache {
     SpaceRow saved{};   // as the row has it
     SpaceRow before{};  // when the step touched it first
     std::uint64_t touched = 0;
-    std::uint64_t made = 0;  // the step that read it into the cache by creating it
+    std::uint64_t added = 0;  // the step that found or made it
     bool erased = false;
     bool erased_before = false;
   };
 
   SpaceRow* touch(Entry& entry);
-  SpaceRow* add(SpaceRow row, bool made);
+  SpaceRow* add(SpaceRow row);
 
   SpaceRows& rows_;
   std::uint64_t step_ = 0;

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
+#include <thread>
 
 namespace fractal::postgres_backend {
 namespace {
@@ -103,12 +105,18 @@ Error Connection::refused(std::string_view operation, const PGresult* result) {
   return make_error(code_of(state), "{}: {}: {} ({})", name_, operation, message_of(text), state);
 }
 
-void Connection::cancel() noexcept {
+// PQcancel waits for the server without a limit. So a thread of its own does, which needs nothing of this connection and may
+// outlive it. False: the server did not take it in time, and a later statement might be hit.
+bool Connection::cancel() {
   PGcancel* const request = PQgetCancel(handle_);
-  if (request == nullptr) return;
-  std::array<char, 256> why{};
-  PQcancel(request, why.data(), static_cast<int>(why.size()));
-  PQfreeCancel(request);
+  if (request == nullptr) return false;
+  std::packaged_task<void()> ask([owned = std::shared_ptr<PGcancel>(request, &PQfreeCancel)] {
+    std::array<char, 256> why{};
+    PQcancel(owned.get(), why.data(), static_cast<int>(why.size()));
+  });
+  const auto asked = ask.get_future();
+  std::thread(std::move(ask)).detach();
+  return asked.wait_for(cancel_takes) == std::future_status::ready;
 }
 
 // ---- Waiting -----------------------------------------------------------------------------------------------------
@@ -117,14 +125,15 @@ Result<void> Connection::wait(std::string_view operation, bool to_write) {
   auto end = patient_ ? Clock::time_point::max() : Clock::now() + call_timeout_ + cancel_takes;
   bool cancelled = false;
   for (;;) {
+    bool given_up = false;
     if (!cancelled && stopped(control_)) {
       cancelled = true;
-      cancel();
+      given_up = !cancel();
       end = Clock::now() + cancel_takes;
     }
     const short events = static_cast<short>(POLLIN | (to_write ? POLLOUT : 0));
-    if (poll_once(handle_, events, static_cast<int>(look_every.count()))) return {};
-    if (Clock::now() < end) continue;
+    if (!given_up && poll_once(handle_, events, static_cast<int>(look_every.count()))) return {};
+    if (!given_up && Clock::now() < end) continue;
     broken_ = true;
     return make_error(Errc::unavailable, "{}: {}: no answer within the time-out", name_, operation);
   }

@@ -179,7 +179,7 @@ class Connection {
   Result<PGresult*> next_result(std::string_view operation);
   Error lost(std::string_view operation);
   Error refused(std::string_view operation, const PGresult* result);
-  void cancel() noexcept;
+  bool cancel();
 
   PGconn* handle_;
   std::string name_;

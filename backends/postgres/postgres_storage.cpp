@@ -11,10 +11,15 @@
 
 #include <fractal/postgres.h>
 
+#include <chrono>
+#include <thread>
+
 namespace fractal::postgres_backend {
 namespace {
 
-constexpr int most_attempts = 3;  // at a commit that was undone for no fault of its own
+constexpr int most_attempts = 5;  // at a commit that was undone for no fault of its own
+// Who comes back at once may overtake the one for whose sake it was undone, and be in its way again.
+constexpr std::chrono::milliseconds between_attempts{20};
 
 // The setup of each connection. Our texts are UTF-8 whatever the environment says.
 std::string setup_of(const PostgresOptions& options) {
@@ -103,6 +108,7 @@ Result<void> PostgresStorage::apply(std::span<WriteStep> steps) {
     }
     const bool last = attempts == most_attempts || std::chrono::steady_clock::now() >= end;
     if (attempt.outcome || !attempt.may_repeat || last) return attempt.outcome;
+    std::this_thread::sleep_for(between_attempts * attempts);
   }
 }
 

@@ -35,6 +35,20 @@ fractal_postgres_test(postgres_row_security postgres/row_security_test.cpp)
 fractal_test(postgres_json postgres/json_text_test.cpp)
 target_link_libraries(postgres_json PRIVATE FractalMemory::postgres)
 
+# A schema that goes with the test, and a network that fails.
+fractal_suite(postgres_setting postgres/own_schema.cpp postgres/fault_proxy.cpp)
+target_link_libraries(postgres_setting PRIVATE PostgreSQL::PostgreSQL)
+fractal_postgres_test(postgres_tenants postgres/tenants_test.cpp ${postgres_setting})
+fractal_postgres_test(postgres_injection postgres/injection_test.cpp ${model_compare} ${postgres_setting})
+fractal_postgres_test(postgres_writers postgres/writers_test.cpp ${postgres_setting})
+fractal_postgres_test(postgres_pool postgres/pool_test.cpp ${postgres_setting})
+fractal_postgres_test(postgres_statements
+  postgres/statements_test.cpp postgres/statement_log.cpp postgres/statement_scope.cpp ${postgres_setting})
+# FRACTAL_FAULT_SECONDS of each kind of faults: 25.
+fractal_postgres_test(postgres_faults
+  postgres/faults_test.cpp postgres/ledger_test.cpp postgres/ledger.cpp postgres/load.cpp ${postgres_setting})
+set_tests_properties(postgres_faults PROPERTIES COST 100)
+
 # The command and the server on it, and the routes as they are on a file.
 if(TARGET fractal AND TARGET FractalMemory_server)
   foreach(test server/contract postgres/command)
