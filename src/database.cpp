@@ -7,6 +7,7 @@
 #include "src/json.h"
 #include "src/row_scan.h"
 #include "src/storage_schemes.h"
+#include "src/uuid.h"
 #include "src/validate.h"
 #include "src/vector_chunk.h"
 #include "src/vector_index.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::string_view text_fields_setting = "text_fields";
 constexpr std::string_view tokenizer_setting = "tokenizer";
+constexpr std::string_view identity_setting = "identity";
 constexpr std::size_t rows_per_page = 1000;
 constexpr int most_embedding_rounds = 8;
 
@@ -127,7 +129,7 @@ Result<std::shared_ptr<Database>> Database::open(Options options) {
   FRACTAL_TRY_INTO(auto index, open_vector_index(options, storage));
   std::shared_ptr<Database> database(
       new Database(std::move(options), std::move(storage), std::move(index), std::move(text_fields)));
-  FRACTAL_TRY(database->settle_text_fields());
+  FRACTAL_TRY(database->settle_settings());
   FRACTAL_TRY(database->settle_indexed_fields());
   database->start_following();
   return database;
@@ -149,19 +151,28 @@ Time Database::now() const {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+Result<std::string> Database::identity() const {
+  FRACTAL_TRY_INTO(auto identity, storage_->setting(identity_setting));
+  return std::move(identity).value_or("");
+}
+
 // Keywords made by another tokeniser or from other fields would not be found: make them anew.
-Result<void> Database::settle_text_fields() {
+Result<void> Database::settle_settings() {
   FRACTAL_TRY_INTO(const auto fields, storage_->setting(text_fields_setting));
   FRACTAL_TRY_INTO(const auto tokenizer, storage_->setting(tokenizer_setting));
   const std::string wanted_fields = text_fields_.describe();
   const std::string wanted_tokenizer = std::to_string(tokenizer_version);
-  if (fields == wanted_fields && tokenizer == wanted_tokenizer) return {};
+  FRACTAL_TRY_INTO(const auto identity, storage_->setting(identity_setting));
+  const bool keywords_fit = fields == wanted_fields && tokenizer == wanted_tokenizer;
+  if (keywords_fit && identity) return {};
   if (storage_->read_only()) {
-    if (!fields) return {};
+    if (!fields || keywords_fit) return {};
     return make_error(Errc::unsupported, "open: the keywords must be rebuilt, but the database is opened read-only");
   }
   FRACTAL_TRY_INTO(const auto spaces, storage_->spaces());
   return write([&](WriteTransaction& transaction) -> Result<void> {
+    if (!identity) FRACTAL_TRY(transaction.set_setting(identity_setting, make_uuid(now()).to_string()));
+    if (keywords_fit) return {};
     for (const Space& space : spaces) FRACTAL_TRY(rebuild_keywords(transaction, space, {}));
     FRACTAL_TRY(transaction.set_setting(text_fields_setting, wanted_fields));
     return transaction.set_setting(tokenizer_setting, wanted_tokenizer);
@@ -205,7 +216,7 @@ Result<void> Database::write(std::function<Result<void>(WriteTransaction&)> run)
   return queue_.submit(request);
 }
 
-Result<Applied> Database::apply(const Space& space, const Batch& batch) {
+Result<Applied> Database::apply(const Space& space, const Batch& batch, const CopiedBatch* copied) {
   FRACTAL_TRY(check_space(space));
   FRACTAL_TRY(check_batch(batch));
   if (storage_->read_only()) return make_error(Errc::unsupported, "write: the database is opened read-only");
@@ -221,13 +232,15 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch) {
   }
   FRACTAL_TRY_INTO(PayloadVectors embedded, embed(space, batch));
   ReadLog::Notes notes = read_log_.take(space);
-  const BatchContext context{space, options_, text_fields_, now(), keywords, notes, embedded};
+  const Metric metric = copied != nullptr ? copied->metric : options_.metric;
+  const bool strict_links = copied == nullptr && options_.strict_links;
+  const BatchContext context{space, options_, text_fields_, now(), keywords, notes, embedded, metric, strict_links};
   BatchOutcome outcome;
-  auto submitted = submit(context, batch, outcome);
+  auto submitted = submit(context, batch, copied, outcome);
   // Another writer changed what a patch is merged into, or the space: what is embedded is known only now.
   for (int again = 0; !submitted && !embedded.missing.empty() && again < most_embedding_rounds; ++again) {
     auto added = add_missing(embedded, text_fields_);
-    submitted = added ? submit(context, batch, outcome) : std::move(added);
+    submitted = added ? submit(context, batch, copied, outcome) : std::move(added);
   }
   if (!submitted) {
     read_log_.give_back(space, std::move(notes));
@@ -245,11 +258,13 @@ Result<void> Database::check_room_on_disk(const Batch& batch) const {
   return room ? room : within(room.error(), "write");
 }
 
-Result<void> Database::submit(const BatchContext& context, const Batch& batch, BatchOutcome& outcome) {
+Result<void> Database::submit(const BatchContext& context, const Batch& batch, const CopiedBatch* copied,
+                              BatchOutcome& outcome) {
   WriteRequest request;
   request.run = [&](WriteTransaction& transaction) -> Result<void> {
     FRACTAL_TRY_INTO(outcome, run_batch(transaction, context, batch.entries()));
-    return {};
+    if (copied == nullptr) return {};
+    return transaction.set_setting(copy_mark_setting(outcome.after.number), copied->mark);
   };
   request.committed = [&] { follow(outcome); };
   request.tenant = context.space.tenant;

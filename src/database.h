@@ -6,6 +6,7 @@
 #include <fractal/backend.h>
 #include <fractal/fractal_memory.h>
 
+#include "src/copy_mark.h"
 #include "src/embedding.h"
 #include "src/filter_cache.h"
 #include "src/follower.h"
@@ -59,6 +60,13 @@ struct Reads::Pinned {
   Time now{};
 };
 
+// What a copy's batch needs besides its entries. Links are taken without memories at their ends (Options::strict_links):
+// the source has them so.
+struct CopiedBatch {
+  Metric metric = Metric::cosine;  // of the space, with its first vector
+  std::string mark{};              // see copy_mark_setting(); written in the same transaction
+};
+
 class Database {
  public:
   static Result<std::shared_ptr<Database>> open(Options options);
@@ -73,12 +81,14 @@ class Database {
   const MemoryShares& memory_shares() const noexcept { return shares_; }
   Embedders& embedders() noexcept { return embedders_; }
   Time now() const;
+  // A UUID made with the database, which copies of its file keep; empty: an old one that may not be written to.
+  Result<std::string> identity() const;
 
   // The control must outlive the look.
   Result<Look> look(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned, const Control& control) const;
   Result<std::shared_ptr<Reads::Pinned>> pin(const Space& space) const;
 
-  Result<Applied> apply(const Space& space, const Batch& batch);
+  Result<Applied> apply(const Space& space, const Batch& batch, const CopiedBatch* copied = nullptr);
   // A write that is not a batch: upkeep, reindexing, erasing.
   Result<void> write(std::function<Result<void>(WriteTransaction&)> run);
 
@@ -113,13 +123,14 @@ class Database {
   Database(Options options, std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index,
            TextFields text_fields);
   void start_following();
-  Result<void> settle_text_fields();
+  Result<void> settle_settings();
   Result<void> settle_indexed_fields();
   void follow(const BatchOutcome& outcome) noexcept;
   Result<VectorHits> search_rows(const Look& look, const VectorQuery& query) const;
   Result<PayloadVectors> embed(const Space& space, const Batch& batch) const;
   Result<void> check_room_on_disk(const Batch& batch) const;
-  Result<void> submit(const BatchContext& context, const Batch& batch, BatchOutcome& outcome);
+  Result<void> submit(const BatchContext& context, const Batch& batch, const CopiedBatch* copied,
+                      BatchOutcome& outcome);
 
   Options options_;
   std::shared_ptr<Storage> storage_;

@@ -42,6 +42,7 @@ class TextFields {
   // One line that make() could be rebuilt from, for the database: "text=1 content=1 context=0.5".
   std::string describe() const;
   static Result<TextFields> parse(std::string_view description);
+  std::vector<TextField> fields() const;
 
   // Weight of each column; 0 for unused ones. The heaviest first.
   const std::array<double, weight_classes>& weights() const noexcept { return weights_; }

@@ -217,7 +217,8 @@ Result<Stats> Reads::stats() const {
               .index_applied = index.applied,
               .graph_vectors = index.graph_vectors,
               .graph_building = index.building,
-              .embedder = space.embedder};
+              .embedder = space.embedder,
+              .text_fields = database_->text_fields().fields()};
   if (const auto graph = database_->link_graphs().find(space.number)) {
     const SpaceGraph::Size size = graph->size();
     stats.links_in_memory = size.links;

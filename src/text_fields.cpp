@@ -125,6 +125,12 @@ TextFields TextFields::standard() {
   return *make({{"text", 1}, {"content", 1}, {"summary", 1}, {"title", 1}, {"context", 0.5}});
 }
 
+std::vector<TextField> TextFields::fields() const {
+  std::vector<TextField> fields;
+  for (const Field& field : fields_) fields.push_back({field.path, field.weight});
+  return fields;
+}
+
 std::string TextFields::describe() const {
   std::string out;
   for (const Field& field : fields_) {

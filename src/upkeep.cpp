@@ -1,12 +1,12 @@
 // Health, verify, repair, maintain, backup, spaces.
 // Invariant: nothing here changes an answer; what is rebuilt is rebuilt from the rows, and a row that cannot be
 // read is reported, never dropped.
-#include <fractal/fractal_memory.h>
+#include <fractal/copy.h>
+#include <fractal/format.h>
 
 #include "src/cursor.h"
 #include "src/database.h"
 #include "src/error.h"
-#include "src/export_scan.h"
 #include "src/json.h"
 #include "src/kernels.h"
 #include "src/link_rows.h"
@@ -117,45 +117,14 @@ class SpaceCheck {
   std::array<std::uint64_t, weight_classes> words_{};
 };
 
-// For storages without a backup of their own: one space, one moment, memory by memory.
-class SpaceCopy {
- public:
-  SpaceCopy(const Database& from, const FractalMemory& to, const Control& control) : from_(from), to_(to) {
-    options_.consistent = true;
-    options_.control = control;
-  }
-
-  Result<void> run(const Space& space) {
-    FRACTAL_TRY_INTO(const auto scan, ExportScan::make(from_, space, nullptr, options_));
-    total_ = scan.total();
-    FRACTAL_TRY(scan.memories([&](const Row& row) {
-      batch_.restore(row.memory, scan.embedder());
-      return flush(page_rows);
-    }));
-    FRACTAL_TRY(scan.links([&](const Look&, const LinkRow& row) -> Result<void> {
-      FRACTAL_TRY_INTO(auto link, graph_link(row));
-      batch_.restore_link(std::move(link));
-      return flush(page_rows);
-    }));
-    return flush(1);
-  }
-
- private:
-  Result<void> flush(std::size_t least) {
-    if (batch_.size() < least) return {};
-    copied_ += batch_.size();
-    FRACTAL_TRY(to_.apply(batch_));
-    batch_ = {};
-    if (options_.control.progress) options_.control.progress(copied_, total_);
-    return {};
-  }
-
-  const Database& from_;
-  const FractalMemory to_;
-  ExportOptions options_;
-  Batch batch_;
-  std::uint64_t copied_ = 0, total_ = 0;  // of this space
-};
+// It may name a coordinate that was removed since.
+Result<void> forget_copy_mark(Database& database, const Space& space) {
+  FRACTAL_TRY_INTO(const auto view, database.storage().read(space));
+  const std::string setting = copy_mark_setting(view->space().number);
+  FRACTAL_TRY_INTO(const auto mark, database.storage().setting(setting));
+  if (!mark || mark->empty()) return {};
+  return database.write([&](WriteTransaction& transaction) { return transaction.set_setting(setting, ""); });
+}
 
 // Small spaces are not loaded for it. No moment is held while a graph is built.
 Result<void> build_index(const Database& database, const Space& space, const MaintainOptions& options) {
@@ -183,6 +152,7 @@ Result<std::uint64_t> FractalMemory::erase_space() const {
     number = record->number;
     memories = record->memories;
     FRACTAL_TRY(transaction.erase_space(number));
+    FRACTAL_TRY(transaction.set_setting(copy_mark_setting(number), ""));
     return transaction.set_setting(vector_index_setting(number), "");
   }));
   database_->read_log().take(space_);
@@ -259,8 +229,9 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
       FRACTAL_TRY(check_control(options.control, "maintain"));
       FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
         PayloadVectors no_vectors;
-        const BatchContext context{
-            space, database_->options(), database_->text_fields(), database_->now(), {}, no_notes, no_vectors};
+        const Options& own = database_->options();
+        const BatchContext context{space,      own,        database_->text_fields(), database_->now(), {}, no_notes,
+                                   no_vectors, own.metric, own.strict_links};
         FRACTAL_TRY_INTO(removed, remove_expired(transaction, context, page_rows));
         const Forget what = options.purge ? Forget::all : Forget::old;
         FRACTAL_TRY_INTO(forgotten, forget(transaction, context, what));
@@ -269,6 +240,7 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
       report.expired_removed += removed;
       report.audit_removed += forgotten;
     }
+    if (options.purge) FRACTAL_TRY(forget_copy_mark(*database_, space));
     FRACTAL_TRY(build_index(*database_, space, options));
   }
   FRACTAL_TRY_INTO(report.bytes_rewritten, database_->storage().maintain(options.purge, options.control));
@@ -287,10 +259,13 @@ Result<void> FractalMemory::backup(const std::string& path, const Control& contr
   const auto copy = [&]() -> Result<void> {
     Options options{.path = path, .audit = {.writes = false}};
     FRACTAL_TRY_INTO(options.indexed_fields, database_->storage().indexed_fields());
-    options.text_fields = database_->options().text_fields;
+    options.text_fields = database_->text_fields().fields();
     FRACTAL_TRY_INTO(const FractalMemory target, FractalMemory::open(std::move(options)));
     FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
-    for (const Space& space : spaces) FRACTAL_TRY(SpaceCopy(*database_, target.in(space), control).run(space));
+    for (const Space& space : spaces) {
+      FRACTAL_TRY_INTO(const auto report, copy_space(in(space), target.in(space), {.control = control}));
+      if (!report.ok()) return make_error(Errc::corruption, "backup of {}: {}", space, report.differences.front());
+    }
     return {};
   };
   auto copied = copy();

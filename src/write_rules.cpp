@@ -258,7 +258,7 @@ class BatchRun {
     if (others != 0 && !embedder.empty() && embedder != space_.embedder) return made_by_another(space_);
     if (others == 0) {
       space_.dimension = static_cast<std::uint32_t>(vector.size());
-      space_.metric = context_.options.metric;
+      space_.metric = context_.metric;
       space_.embedder = embedder;
     }
     return {};
@@ -293,7 +293,7 @@ class BatchRun {
 
   // created_at: Time{} for that of the link it replaces, or now.
   Result<Written> link(const GraphLink& link, Time created_at) {
-    if (context_.options.strict_links) {
+    if (context_.strict_links) {
       FRACTAL_TRY(require_memory(link.from));
       FRACTAL_TRY(require_memory(link.to));
     }

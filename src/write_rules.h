@@ -25,6 +25,9 @@ struct BatchContext {
   const ReadLog::Notes& notes;
   // Filled up by the caller and the batch run again when it ends with `missing` payloads.
   PayloadVectors& embedded;
+  // Those of the options, except for a copy.
+  Metric metric;
+  bool strict_links;
 };
 
 struct BatchOutcome {

@@ -3,7 +3,7 @@
 //
 // The file (SQLite, UTF-8, WAL; application_id "FrMm", user_version = schema version):
 //
-// sfm_settings          one row a setting: tokenizer, text_fields (written by the core), audit_number (the
+// sfm_settings          one row a setting: those of the core (docs/file_format.md), audit_number (the
 //                       last number given in sfm_audit_log).
 // sfm_namespaces        one row a space; AUTOINCREMENT, so a number is never given twice. Counters are
 //                       those of SpaceRecord, plus the number and the least time of its audit records;

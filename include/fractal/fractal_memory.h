@@ -373,6 +373,7 @@ struct Stats {
   std::uint64_t links_bytes = 0;
   std::string embedder{};  // identity of the one that made the vectors; empty: the caller, or none
   std::vector<std::string> indexed_fields{};
+  std::vector<TextField> text_fields{};  // of the database; none: all texts
 };
 
 // What the answers of a space depend on besides the question: two calls between which it stays the same have the same
@@ -500,6 +501,9 @@ class FRACTAL_API Snapshot : public Reads {
   using Reads::Reads;
 };
 
+struct CopyOptions;  // fractal/copy.h
+struct CopyReport;
+
 // A handle on one space of an open database.
 class FRACTAL_API FractalMemory : public Reads {
  public:
@@ -551,6 +555,8 @@ class FRACTAL_API FractalMemory : public Reads {
 
  private:
   using Reads::Reads;
+  friend FRACTAL_API Result<CopyReport> copy_space(const FractalMemory& from, const FractalMemory& to,
+                                                   const CopyOptions& options);
 };
 
 }  // namespace fractal

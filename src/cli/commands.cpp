@@ -64,7 +64,7 @@ Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "f
   root_.add_option("--tenant", settings_.space.tenant, "Whose memories")->type_name("T");
   root_.add_option("--namespace", settings_.space.name, "Which of the tenant's memories")->type_name("N");
   root_.add_flag("--json", settings_.json, "An object of JSON a line");
-  for (const auto& add_them : {add_memories, add_search, add_links, add_import, add_exchange, add_changes,
+  for (const auto& add_them : {add_memories, add_search, add_links, add_import, add_exchange, add_copy, add_changes,
 #ifdef FRACTAL_SERVER
                                add_serve,
 #endif

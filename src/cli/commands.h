@@ -46,6 +46,7 @@ void add_search(Commands& commands);
 void add_links(Commands& commands);
 void add_import(Commands& commands);
 void add_exchange(Commands& commands);
+void add_copy(Commands& commands);
 void add_changes(Commands& commands);
 void add_care(Commands& commands);
 void add_bench(Commands& commands);

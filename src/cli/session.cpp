@@ -36,21 +36,28 @@ FractalMemory Session::create(Options options) {
 }
 
 FractalMemory Session::memory(Access access, std::uint64_t budget) {
-  if (memory_) return memory_->in(settings_.space);
-  const std::string& db = settings_.db;
+  if (!memory_) memory_ = opened(settings_.db, access, {.memory_budget = budget});
+  return memory_->in(settings_.space);
+}
+
+FractalMemory Session::open(const std::string& db, Access access, Options options) {
+  if (in_process(db) && db == settings_.db) return memory(access);
+  return opened(db, access, std::move(options));
+}
+
+FractalMemory Session::opened(const std::string& db, Access access, Options options) {
   check_place(db);
-  Options options{.path = db, .space = settings_.space, .create = access == Access::create};
+  options.path = db;
+  options.create = access == Access::create;
   std::error_code ignored;
   const bool file = !is_url(db) && !in_process(db);
   const bool missing = file && !std::filesystem::exists(db, ignored);
   options.read_only = file && !missing && access == Access::read && ::access(db.c_str(), W_OK) != 0;
-  options.memory_budget = budget;
   options.index.background = false;  // commands come and go: maintain makes graphs
   if (missing && !options.create) throw no_database(db);
-  auto opened = FractalMemory::open(std::move(options));
-  if (!opened && opened.error().code == Errc::not_found) throw no_database(db);
-  memory_ = std::move(opened).value();
-  return *memory_;
+  auto memory = FractalMemory::open(std::move(options));
+  if (!memory && memory.error().code == Errc::not_found) throw no_database(db);
+  return std::move(memory).value();
 }
 
 Control Session::control(Progress* progress) {

@@ -35,10 +35,14 @@ class Session {
   // Opened at the first call, with Options::memory_budget. A missing file is a failure of the backend, with a hint.
   FractalMemory memory(Access access, std::uint64_t budget = 0);
   FractalMemory create(Options options);
+  // Any database; that of the settings is this session's own, if it is in memory alone.
+  FractalMemory open(const std::string& db, Access access, Options options);
   // Stops at Ctrl-C; null: without progress.
   static Control control(Progress* progress = nullptr);
 
  private:
+  static FractalMemory opened(const std::string& db, Access access, Options options);
+
   Settings settings_;
   std::optional<FractalMemory> memory_;
 };

@@ -16,7 +16,7 @@ class JsonLines(CommandTest):
         done = self.run_it("--json", *words, text=text)
         self.assertEqual(done.code, code, f"{words}: {done.err}")
         objects = [json.loads(line) for line in done.out.splitlines()]
-        name = next(word for word in words if not word.startswith("-") and word != "copy")
+        name = next(word for word in words if not word.startswith("-") and word != "second")
         for found, kind in zip(objects, kinds or [name] * len(objects), strict=True):
             jsonschema.Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": SCHEMA["$defs"]}).validate(found)
         self.checked.add(name)
@@ -50,7 +50,7 @@ class JsonLines(CommandTest):
         self.assertEqual(self.lines("export", "all.jsonl")[0]["lines"], 8)
         self.assertEqual(self.lines("graph", "--format", "svg", "all.svg")[0]["file"], "all.svg")
         self.assertIn("</svg>", (self.folder / "all.svg").read_text())
-        self.assertEqual(self.lines("--namespace", "copy", "import", "all.jsonl", kinds=["import"])[0]["links"], 1)
+        self.assertEqual(self.lines("--namespace", "second", "import", "all.jsonl", kinds=["import"])[0]["links"], 1)
         kinds = [line["kind"] for line in self.lines("changes", "--limit", "100")]
         self.assertEqual({kind: kinds.count(kind) for kind in kinds}, {"stored": 7, "removed": 1, "linked": 1, "unlinked": 1})
         self.assertEqual(self.lines("stats")[0]["memories"], 7)
@@ -59,6 +59,8 @@ class JsonLines(CommandTest):
         self.lines("repair")
         self.lines("maintain")
         self.assertEqual(self.lines("reembed")[0]["vectors"], 7)
+        copied = self.lines("copy", "fractal.db", "other.db", kinds=["copy"] * 2)
+        self.assertEqual([(line["namespace"], line["memories"]) for line in copied], [("default", 7), ("second", 7)])
         self.assertGreater(self.lines("backup", "copy.db")[0]["bytes"], 1000)
         self.assertEqual(self.lines("erase", "--yes")[0]["memories"], 7)
         self.lines("version")

@@ -19,7 +19,7 @@ PROGRAM = os.environ["FRACTAL_PROGRAM"]
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LONGEST = 120
 TYPING = 0.5
-COMMANDS = ("init store get update delete search list link unlink neighbors path import export graph backup changes stats "
+COMMANDS = ("init store get update delete search list link unlink neighbors path import export graph backup copy changes stats "
             "health verify repair maintain reembed erase bench demo shell completion version").split()
 
 

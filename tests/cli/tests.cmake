@@ -11,7 +11,7 @@ function(fractal_command_test name program)
   set_tests_properties(command_${name} PROPERTIES ENVIRONMENT "FRACTAL_PROGRAM=${program};PYTHONDONTWRITEBYTECODE=1;${ARGN}")
 endfunction()
 
-foreach(name documentation exit_codes import json shell)
+foreach(name copy documentation exit_codes import json shell)
   fractal_command_test(${name} "$<TARGET_FILE:fractal>")
 endforeach()
 if(TARGET FractalMemory_server)  # its front page has `serve`

@@ -1,6 +1,8 @@
 // Deadlines, cancel flags and progress of every call that may take long.
 #include "engine.h"
 
+#include <fractal/copy.h>
+
 #include <filesystem>
 #include <functional>
 #include <sstream>
@@ -75,6 +77,7 @@ std::vector<LongCall> long_calls() {
   add("repair", [](const_memory m, const_control c) { return m.repair(c); });
   add("maintain", [](const_memory m, const_control c) { return m.maintain({.purge = true, .control = c}); });
   add("backup", [](const_memory m, const_control c) { return m.backup(fresh_path("copy.db"), c); });
+  add("copy_space", [](const_memory m, const_control c) { return copy_space(m, open_fresh(), {.control = c}); });
   return calls;
 }
 
@@ -171,6 +174,11 @@ TEST_CASE("progress rises to the total") {
   CHECK(importing.last == 6001);
   const Report verifying = watched([&](const Control& c) { return without_value(memory.verify(c)); });
   CHECK(verifying.calls >= 3);
+  const Report copying =
+      watched([&](const Control& c) { return without_value(copy_space(memory, open_fresh(), {.control = c})); });
+  CHECK(copying.calls >= 12);
+  CHECK(copying.last == copying.total);
+  CHECK(copying.total == 12'000);
   const Report backing_up = watched([&](const Control& c) { return memory.backup(fresh_path("copy.db"), c); });
   CHECK(backing_up.calls >= 1);
 }

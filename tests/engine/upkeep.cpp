@@ -197,6 +197,21 @@ TEST_CASE("a backup holds every space and overwrites nothing") {
   CHECK_FALSE(std::filesystem::exists(nowhere));
 }
 
+TEST_CASE("a backup has the metric and the text fields of the database") {
+  Options options = fresh_options();
+  options.metric = Metric::dot;
+  options.text_fields = {{"story", 2}};
+  const auto memory = FractalMemory::open(options).value();
+  memory.store({.coordinate = {1}, .payload = R"({"story": "a boat", "text": "tea"})", .embedding = {1, 1}}).value();
+  const std::string path = fresh_path("copy.db");
+  memory.backup(path).value();
+  const auto copy = FractalMemory::open(path).value();
+  const std::vector<float> twice{2, 2};
+  CHECK(copy.search(twice).value().hits.at(0).score == 4);
+  CHECK(copy.search("boat", {.mode = SearchMode::keyword}).value().matched == 1);
+  CHECK(copy.search("tea", {.mode = SearchMode::keyword}).value().matched == 0);
+}
+
 TEST_CASE("a read-only handle reads and refuses to write") {
   if (!durable_storage()) return;
   Options options = fresh_options();
