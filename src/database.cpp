@@ -24,7 +24,7 @@ constexpr std::string_view text_fields_setting = "text_fields";
 constexpr std::string_view tokenizer_setting = "tokenizer";
 constexpr std::string_view identity_setting = "identity";
 constexpr std::size_t rows_per_page = 1000;
-constexpr int most_embedding_rounds = 8;
+constexpr std::size_t indexed_at_open = 1000;
 
 Result<std::shared_ptr<Storage>> open_storage(const Options& options) {
   if (options.storage) return options.storage;
@@ -77,14 +77,6 @@ Expected expected_of(const Space& space, const Batch& batch) {
   return expected;
 }
 
-Result<void> add_missing(PayloadVectors& embedded, const TextFields& fields) {
-  const auto payloads = std::exchange(embedded.missing, {});
-  const std::vector<std::string_view> views(payloads.begin(), payloads.end());
-  FRACTAL_TRY_INTO(auto vectors, embed_payloads(*embedded.embedder, fields, views, {}));
-  for (std::size_t i = 0; i < payloads.size(); ++i) embedded.vectors[payloads[i]] = std::move(vectors[i]);
-  return {};
-}
-
 }  // namespace
 
 Look::Look(Look&& other) noexcept
@@ -131,6 +123,8 @@ Result<std::shared_ptr<Database>> Database::open(Options options) {
       new Database(std::move(options), std::move(storage), std::move(index), std::move(text_fields)));
   FRACTAL_TRY(database->settle_settings());
   FRACTAL_TRY(database->settle_indexed_fields());
+  // Not all: whoever opens waits for it. And an embedder that does not answer keeps nobody from opening: health() tells.
+  if (!database->storage_->read_only()) (void)database->index_foreign_rows(indexed_at_open, {});
   database->start_following();
   return database;
 }
@@ -141,9 +135,13 @@ void Database::start_following() {
     const std::uint64_t applied = index_->applied(space);
     return applied != 0 && (sequence == 0 || applied < sequence);
   };
-  follower_ = Follower::start(*storage_, is_behind, [this](const Space& space, const Control& control) {
+  const auto catch_up_with = [this](const Space& space, const Control& control) {
     if (const auto seen = look(space, nullptr, control)) (void)catch_up_if_room(*seen);
-  });
+  };
+  const auto index = [this](const Control& control) {
+    if (!storage_->read_only()) (void)index_foreign_rows(SIZE_MAX, control);  // health() tells what failed
+  };
+  follower_ = Follower::start(*storage_, is_behind, catch_up_with, index);
 }
 
 Time Database::now() const {
@@ -239,7 +237,7 @@ Result<Applied> Database::apply(const Space& space, const Batch& batch, const Co
   auto submitted = submit(context, batch, copied, outcome);
   // Another writer changed what a patch is merged into, or the space: what is embedded is known only now.
   for (int again = 0; !submitted && !embedded.missing.empty() && again < most_embedding_rounds; ++again) {
-    auto added = add_missing(embedded, text_fields_);
+    auto added = embed_missing(embedded, text_fields_, {});
     submitted = added ? submit(context, batch, copied, outcome) : std::move(added);
   }
   if (!submitted) {
@@ -304,7 +302,7 @@ Result<PayloadVectors> Database::embed(const Space& space, const Batch& batch) c
       }
     }
   }
-  FRACTAL_TRY(add_missing(embedded, text_fields_));
+  FRACTAL_TRY(embed_missing(embedded, text_fields_, {}));
   return embedded;
 }
 

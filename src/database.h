@@ -115,6 +115,13 @@ class Database {
   // What texts are compared by in this space (see Embedders::of). If it is not `needed`, null instead of an error.
   Result<EmbedderPtr> embedder_of(const Space& space, const std::shared_ptr<Reads::Pinned>& pinned, bool needed) const;
 
+  // What other programs wrote to the storage gets keywords, vector and field values (Storage::unindexed()): of at most
+  // so many rows; how many of them. Rows of a space with vectors of an embedder that is not here wait for who has it.
+  // Others may do the same at the same time. Progress in rows.
+  Result<std::uint64_t> index_foreign_rows(std::size_t most, const Control& control);
+  // Why the last attempt failed; empty: it did not.
+  std::string foreign_rows_problem() const;
+
   // Tokenises every memory of a space anew and recounts its words.
   Result<std::uint64_t> rebuild_keywords(WriteTransaction& transaction, const Space& space,
                                          const Control& control) const;
@@ -129,6 +136,8 @@ class Database {
   Result<VectorHits> search_rows(const Look& look, const VectorQuery& query) const;
   Result<PayloadVectors> embed(const Space& space, const Batch& batch) const;
   Result<void> check_room_on_disk(const Batch& batch) const;
+  Result<std::uint64_t> index_rows_of(const Space& space, std::span<const UnindexedRow> rows, const Control& control);
+  Result<std::uint64_t> index_foreign_pages(std::size_t most, const Control& control);
   Result<void> submit(const BatchContext& context, const Batch& batch, const CopiedBatch* copied,
                       BatchOutcome& outcome);
 
@@ -143,6 +152,8 @@ class Database {
   mutable FilterCache filter_cache_;
   mutable LinkGraphs link_graphs_;
   mutable MemoryUse memory_use_;
+  mutable std::mutex foreign_mutex_;
+  std::string foreign_rows_problem_{};
   std::unique_ptr<Follower> follower_{};  // goes first; null: the storage does not tell
 };
 

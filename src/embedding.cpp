@@ -116,4 +116,12 @@ Result<std::vector<std::vector<float>>> embed_payloads(const Embedder& embedder,
   return sums;
 }
 
+Result<void> embed_missing(PayloadVectors& embedded, const TextFields& fields, const Control& control) {
+  const auto payloads = std::exchange(embedded.missing, {});
+  const std::vector<std::string_view> views(payloads.begin(), payloads.end());
+  FRACTAL_TRY_INTO(auto vectors, embed_payloads(*embedded.embedder, fields, views, control));
+  for (std::size_t i = 0; i < payloads.size(); ++i) embedded.vectors[payloads[i]] = std::move(vectors[i]);
+  return {};
+}
+
 }  // namespace fractal

@@ -60,6 +60,10 @@ struct PayloadVectors {
   std::vector<std::string> missing{};  // payloads that the transaction found it needs, too
 };
 
+// Makes the vectors that are missing. A transaction that finds more of them is undone, and run again at most so often.
+Result<void> embed_missing(PayloadVectors& embedded, const TextFields& fields, const Control& control);
+inline constexpr int most_embedding_rounds = 8;
+
 }  // namespace fractal
 
 #endif

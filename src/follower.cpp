@@ -7,8 +7,8 @@
 namespace fractal {
 
 std::unique_ptr<Follower> Follower::start(Storage& storage, std::function<bool(std::uint64_t, std::uint64_t)> is_behind,
-                                          Follow follow) {
-  std::unique_ptr<Follower> follower(new Follower(std::move(is_behind), std::move(follow)));
+                                          Follow follow, Index index) {
+  std::unique_ptr<Follower> follower(new Follower(std::move(is_behind), std::move(follow), std::move(index)));
   Follower* const self = follower.get();
   self->listening_ =
       storage.listen([self](std::uint64_t space, std::uint64_t sequence) { self->notice(space, sequence); });
@@ -35,9 +35,9 @@ void Follower::add(const SpaceRecord& space) {
 void Follower::notice(std::uint64_t space, std::uint64_t sequence) {
   {
     const std::lock_guard lock(mutex_);
+    unknown_ = unknown_ || sequence == 0;
     if (space != 0) {
-      if (!spaces_.contains(space)) return;
-      behind_[space] = sequence;
+      if (spaces_.contains(space)) behind_[space] = sequence;
     } else {
       for (const auto& [number, name] : spaces_) behind_[number] = 0;
     }
@@ -49,8 +49,14 @@ void Follower::run() {
   const Control control{.cancel = &stopping_};
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [&] { return stopping_ || !behind_.empty(); });
+    wake_.wait(lock, [&] { return stopping_ || unknown_ || !behind_.empty(); });
     if (stopping_) return;
+    if (std::exchange(unknown_, false)) {
+      lock.unlock();
+      index_(control);
+      lock.lock();
+      continue;
+    }
     const auto [number, sequence] = *behind_.begin();
     behind_.erase(behind_.begin());
     const Space space = spaces_.at(number);

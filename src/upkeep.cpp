@@ -84,7 +84,7 @@ class SpaceCheck {
       problem("{}: id {} is not one that the space has given", name, row.id);
     }
     if (row.sequence > look_.space().sequence) problem("{}: its sequence lies ahead of the space's", name);
-    if (json::check_object(memory.payload, "payload") &&
+    if (!row.unindexed && json::check_object(memory.payload, "payload") &&
         database_.text_fields().keywords(memory.payload).words != row.words) {
       problem("{}: number of words and payload disagree", name);
     }
@@ -177,6 +177,7 @@ Result<Health> FractalMemory::health() const {
   Storage& storage = database_->storage();
   Health health{.backend = storage.describe(), .simd = kernels::instruction_set(), .problems = storage.problems()};
   for (auto& problem : database_->index().problems()) health.problems.push_back(std::move(problem));
+  if (auto problem = database_->foreign_rows_problem(); !problem.empty()) health.problems.push_back(std::move(problem));
   if (auto spaces = storage.spaces(); !spaces) health.problems.push_back(spaces.error().message);
   health.ok = health.problems.empty();
   return health;
@@ -222,6 +223,7 @@ Result<RepairReport> FractalMemory::repair(const Control& control) const {
 
 Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) const {
   MaintainReport report;
+  FRACTAL_TRY_INTO(report.indexed, database_->index_foreign_rows(SIZE_MAX, options.control));
   FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
   const ReadLog::Notes no_notes;
   for (const Space& space : spaces) {

@@ -27,6 +27,32 @@ class BatchRun {
     return std::visit([&](const auto& alternative) { return run(alternative, keywords); }, entry);
   }
 
+  // What another program wrote gets what the core makes of a payload. It is no new version. Nothing: it is not wanted.
+  Result<std::optional<Written>> index(const std::string& key) {
+    std::optional<Written> written;
+    FRACTAL_TRY_INTO(const auto before, transaction_.find(space_.number, key, Columns::payload));
+    if (!before || !before->unindexed) return written;
+    Row row = *before;
+    const Keywords keywords = context_.text_fields.keywords(row.memory.payload);
+    row.words = keywords.words;
+    row.unindexed = false;
+    std::span<const float> vector;
+    if (!row.has_vector) { FRACTAL_TRY_INTO(vector, vector_of_text(row.memory.payload, false)); }
+    FRACTAL_TRY(admit(row.memory.coordinate, vector, context_.embedded.identity, false));
+    row.sequence = ++space_.sequence;
+    if (!vector.empty()) {
+      row.memory.embedding.assign(vector.begin(), vector.end());
+      row.has_vector = true;
+      row.vector_sequence = row.sequence;
+      outcome_.vectors.push_back({row.id, row.sequence, vector});
+    }
+    count(&*before, &row);
+    FRACTAL_TRY(
+        transaction_.put(space_.number, row, {.created = false, .vector = !vector.empty(), .keywords = &keywords}));
+    written = Written{.id = row.memory.id, .version = row.memory.version, .sequence = row.sequence};
+    return written;
+  }
+
   Result<std::uint64_t> remove_expired(std::size_t most) {
     FRACTAL_TRY_INTO(const auto rows, transaction_.expired(space_.number, context_.now, most));
     for (const Row& row : rows) FRACTAL_TRY(remove_row(row, row.memory.coordinate.key()));
@@ -205,7 +231,7 @@ class BatchRun {
 
   // A changed row: only what the patch touches.
   Result<Written> rewrite(Row row, const Row& before, const Patch& patch) {
-    const bool new_payload = patch.payload && row.memory.payload != before.memory.payload;
+    const bool new_payload = patch.payload && (before.unindexed || row.memory.payload != before.memory.payload);
     std::optional<std::span<const float>> vector;
     if (patch.embedding) {
       vector = *patch.embedding;
@@ -224,6 +250,7 @@ class BatchRun {
     if (new_payload) {
       keywords = context_.text_fields.keywords(row.memory.payload);
       row.words = keywords->words;
+      row.unindexed = false;
     }
     count(&before, &row);
     FRACTAL_TRY(transaction_.put(
@@ -238,8 +265,8 @@ class BatchRun {
     using Vector = std::optional<std::span<const float>>;
     const bool callers = before.has_vector && space_.embedder.empty();
     if (callers) return Vector();
-    if (context_.text_fields.texts(memory.payload) == context_.text_fields.texts(before.memory.payload))
-      return Vector();
+    const auto& fields = context_.text_fields;
+    if (!before.unindexed && fields.texts(memory.payload) == fields.texts(before.memory.payload)) return Vector();
     FRACTAL_TRY_INTO(const auto vector, vector_of_text(memory.payload, before.has_vector));
     if (!vector.empty()) FRACTAL_TRY(admit(memory.coordinate, vector, context_.embedded.identity, before.has_vector));
     return Vector(vector);
@@ -359,6 +386,9 @@ class BatchRun {
   bool more_expired_ = false;
 };
 
+// The step is undone, and run again when the missing vectors have been made.
+Error texts_changed() { return {Errc::unavailable, "texts changed while they were embedded"}; }
+
 }  // namespace
 
 Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext& context,
@@ -375,8 +405,24 @@ Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext
     if (!written) return entries.size() == 1 ? written.error() : within(written.error(), "entry {}", i);
     outcome.applied.written.push_back(*written);
   }
-  if (!context.embedded.missing.empty()) return make_error(Errc::unavailable, "texts changed while they were embedded");
+  if (!context.embedded.missing.empty()) return texts_changed();
   if (outcome.before / forget_every != space->sequence / forget_every) FRACTAL_TRY(run.forget(Forget::old));
+  outcome.after = *space;
+  outcome.applied.sequence = space->sequence;
+  return outcome;
+}
+
+Result<BatchOutcome> index_rows(WriteTransaction& transaction, const BatchContext& context,
+                                std::span<const std::string> keys) {
+  FRACTAL_TRY_INTO(SpaceRecord* const space, transaction.space(context.space));
+  BatchOutcome outcome;
+  outcome.before = space->sequence;
+  BatchRun run(transaction, context, *space, outcome);
+  for (const std::string& key : keys) {
+    FRACTAL_TRY_INTO(const auto written, run.index(key));
+    if (written) outcome.applied.written.push_back(*written);
+  }
+  if (!context.embedded.missing.empty()) return texts_changed();
   outcome.after = *space;
   outcome.applied.sequence = space->sequence;
   return outcome;

@@ -41,6 +41,11 @@ struct BatchOutcome {
 Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext& context,
                                std::span<const Batch::Entry> entries);
 
+// Makes keywords and vector of memories that another program wrote (Row::unindexed), by key; what has been indexed
+// meanwhile, or is gone, is left alone. Applied::written has those that were indexed.
+Result<BatchOutcome> index_rows(WriteTransaction& transaction, const BatchContext& context,
+                                std::span<const std::string> keys);
+
 // Removes up to `most` expired memories with their links; how many it removed.
 Result<std::uint64_t> remove_expired(WriteTransaction& transaction, const BatchContext& context, std::size_t most);
 

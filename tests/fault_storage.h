@@ -211,6 +211,12 @@ class FaultStorage final : public StorageWrapper {
   Result<void> create_index(std::string_view path, const Control& control) override {
     return faults_->run([&] { return inner_->create_index(path, control); });
   }
+  Result<std::vector<UnindexedRow>> unindexed(MemoryId after, std::size_t limit) override {
+    return faults_->run([&] { return inner_->unindexed(after, limit); });
+  }
+  Result<std::uint64_t> count_unindexed() override {
+    return faults_->run([&] { return inner_->count_unindexed(); });
+  }
   Result<std::vector<std::string>> verify(const Control& control) override {
     return faults_->run([&] { return inner_->verify(control); });
   }

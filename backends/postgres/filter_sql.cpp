@@ -108,6 +108,9 @@ class Compiler {
     }
   }
 
+  // The values of indexed fields decide about a row.
+  bool asks_stored() const { return asks_stored_; }
+
  private:
   std::vector<Piece> pieces(const std::vector<Filter>& filters) {
     std::vector<Piece> out;
@@ -263,6 +266,7 @@ class Compiler {
     }
     Piece piece = any_of(tests);
     if (piece.text == "FALSE") return piece;
+    asks_stored_ = true;
     return condition(
         fmt::format("m.fm_id IN (SELECT f.id FROM sfm_field_values AS f WHERE f.space = $1 AND f.field = {} "
                     "AND {})",
@@ -301,6 +305,7 @@ class Compiler {
 
   std::span<const Field> fields_;
   Values& values_;
+  bool asks_stored_ = false;
 };
 
 }  // namespace
@@ -310,18 +315,23 @@ FilterQuery filter_query(const Filter& filter, std::string_view prefix, std::spa
   FilterQuery query;
   query.values.add(space);
   query.values.add(limit);
-  query.sql = "SELECT m.fm_id FROM sfm_memories AS m WHERE m.fm_space = $1";
-  const Piece piece = Compiler(fields, query.values).piece(filter);
+  Compiler compiler(fields, query.values);
+  const Piece piece = compiler.piece(filter);
   query.exact = piece.exact;
-  if (piece.restricted) query.sql += " AND " + piece.text;
+  std::string place = "FROM sfm_memories AS m WHERE m.fm_space = $1";
   if (!prefix.empty()) {
     query.values.add(Bytes{prefix});
-    query.sql += fmt::format(" AND m.fm_key >= ${}", query.values.count());
+    place += fmt::format(" AND m.fm_key >= ${}", query.values.count());
     const std::string end = prefix_end(prefix);
     if (!end.empty()) {
       query.values.add(Bytes{end});
-      query.sql += fmt::format(" AND m.fm_key < ${}", query.values.count());
+      place += fmt::format(" AND m.fm_key < ${}", query.values.count());
     }
+  }
+  query.sql = fmt::format("SELECT m.fm_id, false {}", place);
+  if (piece.restricted) query.sql += " AND " + piece.text;
+  if (compiler.asks_stored()) {
+    query.sql += fmt::format(" AND NOT m.fm_unindexed UNION ALL SELECT m.fm_id, true {} AND m.fm_unindexed", place);
   }
   query.sql += " LIMIT $2";
   return query;

@@ -7,7 +7,7 @@
 namespace fractal::postgres_backend {
 
 struct FilterQuery {
-  std::string sql{};  // SELECT fm_id ...
+  std::string sql{};  // SELECT fm_id, whether it passes because nobody has indexed it yet
   Values values{};
   bool exact = true;  // it finds just the memories that pass
 };

@@ -1,6 +1,7 @@
 // Invariant: what is verified and mended is one snapshot, or one transaction that locks out other writers.
 #include "backends/postgres/postgres_storage.h"
 
+#include "backends/postgres/foreign_rows.h"
 #include "backends/postgres/row_security.h"
 #include "backends/postgres/rows.h"
 #include "backends/postgres/statements.h"
@@ -15,8 +16,9 @@ constexpr std::int64_t rows_per_page = 1'000;
 
 constexpr Statement no_time_out{"take time", "SET LOCAL statement_timeout = 0"};
 constexpr Statement lock_writers{"wait for writers", "LOCK TABLE sfm_namespaces IN EXCLUSIVE MODE"};
-constexpr Statement every_payload{
-    "read memories", "SELECT fm_id, fm_space, fm_payload FROM sfm_memories WHERE fm_id > $1 ORDER BY fm_id LIMIT $2"};
+constexpr Statement every_payload{"read memories",
+                                  "SELECT fm_id, fm_space, fm_payload FROM sfm_memories WHERE fm_id > $1 AND NOT "
+                                  "fm_unindexed ORDER BY fm_id LIMIT $2"};
 constexpr Statement add_field{"index a field", "INSERT INTO sfm_fields(path) VALUES ($1) RETURNING number"};
 constexpr Statement total{"count memories", "SELECT COALESCE(sum(fm_memories), 0)::bigint FROM sfm_namespaces"};
 
@@ -208,11 +210,16 @@ Result<std::vector<std::string>> PostgresStorage::verify(const Control& control)
 Result<std::vector<std::string>> PostgresStorage::repair(const Control& control) {
   FRACTAL_TRY(may_write("repair"));
   FRACTAL_TRY_INTO(auto work, Work::begin(*pool_, sql::begin_write, control));
+  FRACTAL_TRY(work->queue(sql::mark_writer));
   FRACTAL_TRY(work->queue(lock_writers));
   std::vector<std::string> done;
   for (const Mending& mending : mendings) {
     FRACTAL_TRY_INTO(const Rows rows, work->run(mending.change));
     if (rows.affected() != 0) done.push_back(fmt::format(fmt::runtime(mending.sentence), rows.affected()));
+  }
+  FRACTAL_TRY_INTO(const TakenRows taken, take_foreign_rows(*work));
+  if (taken.memories + taken.links != 0) {
+    done.push_back(fmt::format("{} memories and {} links of other programs taken over", taken.memories, taken.links));
   }
   FRACTAL_TRY_INTO(const auto fields, read_fields(*work));
   FRACTAL_TRY_INTO(const std::uint64_t wrong, wrong_field_values(*work, fields));

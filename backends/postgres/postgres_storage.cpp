@@ -1,6 +1,7 @@
 // Invariant: every call has a connection of its own; what must be seen together is read or written in one transaction.
 #include "backends/postgres/postgres_storage.h"
 
+#include "backends/postgres/foreign_rows.h"
 #include "backends/postgres/read_view.h"
 #include "backends/postgres/row_security.h"
 #include "backends/postgres/rows.h"
@@ -86,6 +87,15 @@ Result<bool> prepare_row_security(Connection& connection, const PostgresOptions&
 
 }  // namespace
 
+Result<Server> server_of(const PostgresOptions& options) {
+  FRACTAL_TRY(check(options));
+  return Server{.conninfo = options.url,
+                .name = name_of(options.url),
+                .setup = setup_of(options),
+                .connect_timeout = options.connect_timeout,
+                .call_timeout = options.call_timeout};
+}
+
 Result<void> PostgresStorage::may_write(std::string_view operation) const {
   if (!read_only_) return {};
   return make_error(Errc::unsupported, "{}: {}: opened read-only", pool_->server().name, operation);
@@ -166,7 +176,10 @@ std::vector<std::string> PostgresStorage::problems() {
   for (std::string problem : {pool_->problem(), feed_->problem()}) {
     if (!problem.empty()) problems.push_back(std::move(problem));
   }
-  return problems;
+  if (!problems.empty()) return problems;
+  const auto lease = pool_->lease();
+  auto others = lease ? foreign_problems(**lease) : Result<std::vector<std::string>>(lease.error());
+  return others ? std::move(*others) : std::vector{others.error().message};
 }
 
 std::uint64_t PostgresStorage::bytes() {
@@ -185,12 +198,7 @@ std::uint64_t PostgresStorage::bytes() {
 namespace fractal {
 
 Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options) {
-  FRACTAL_TRY(postgres_backend::check(options));
-  const postgres_backend::Server server{.conninfo = options.url,
-                                        .name = postgres_backend::name_of(options.url),
-                                        .setup = postgres_backend::setup_of(options),
-                                        .connect_timeout = options.connect_timeout,
-                                        .call_timeout = options.call_timeout};
+  FRACTAL_TRY_INTO(const postgres_backend::Server server, postgres_backend::server_of(options));
   auto pool = std::make_shared<postgres_backend::Pool>(server, options.most_connections);
   FRACTAL_TRY_INTO(const postgres_backend::Lease lease, pool->lease());
   FRACTAL_TRY(postgres_backend::prepare_tables(*lease, options));

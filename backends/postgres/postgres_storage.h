@@ -7,7 +7,13 @@
 #include "backends/postgres/change_feed.h"
 #include "backends/postgres/pool.h"
 
+namespace fractal {
+struct PostgresOptions;
+}
+
 namespace fractal::postgres_backend {
+
+Result<Server> server_of(const PostgresOptions& options);
 
 class PostgresStorage final : public Storage {
  public:
@@ -24,6 +30,9 @@ class PostgresStorage final : public Storage {
   Result<std::vector<Space>> spaces() override;
   Result<std::optional<std::string>> setting(std::string_view name) override;
   Result<std::vector<std::string>> indexed_fields() override;
+
+  Result<std::vector<UnindexedRow>> unindexed(MemoryId after, std::size_t limit) override;
+  Result<std::uint64_t> count_unindexed() override;
 
   Result<void> create_index(std::string_view path, const Control& control) override;
   Result<std::vector<std::string>> verify(const Control& control) override;

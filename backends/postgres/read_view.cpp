@@ -57,7 +57,10 @@ class View final : public ReadView {
     FRACTAL_TRY_INTO(const Rows rows, ask("filter", wanted.sql, wanted.values));
     Selection selection{.ids = {}, .exact = wanted.exact, .complete = static_cast<std::size_t>(rows.count()) <= limit};
     const int count = static_cast<int>(std::min<std::size_t>(limit, static_cast<std::size_t>(rows.count())));
-    for (int at = 0; at < count; ++at) selection.ids.push_back(rows.natural(at, 0));
+    for (int at = 0; at < count; ++at) {
+      selection.ids.push_back(rows.natural(at, 0));
+      if (rows.integer(at, 1) != 0) selection.exact = false;  // nobody has looked into its payload yet
+    }
     std::sort(selection.ids.begin(), selection.ids.end());
     return selection;
   }

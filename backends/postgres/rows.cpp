@@ -46,10 +46,11 @@ Result<void> read_row(const Connection& connection, const Rows& rows, int at, Co
   memory.expires_at = rows.null(at, 14) ? std::nullopt : std::optional(rows.time(at, 14));
   memory.version = rows.natural(at, 15);
   memory.accesses = rows.natural(at, 16);
+  row.unindexed = rows.integer(at, 17) != 0;
   if (columns == Columns::header) return {};
-  memory.metadata = rows.bytes(at, 17);
-  memory.payload = rows.bytes(at, 18);
-  if (columns == Columns::all) read_embedding(rows.bytes(at, 19), memory.embedding);
+  memory.metadata = rows.bytes(at, 18);
+  memory.payload = rows.bytes(at, 19);
+  if (columns == Columns::all) read_embedding(rows.bytes(at, 20), memory.embedding);
   return {};
 }
 

@@ -13,19 +13,23 @@
 //                       semantic; fm_words count the words of each keyword column. Natural numbers beyond 63 bits (a version
 //                       that was imported) are stored as the negative number of the same bits. payload, metadata, created_at
 //                       and the like are the service's view of the same; id is fm_uuid unless another space has that.
+//                       fm_unindexed: another program wrote it, and the core has made no keywords, vector and field values
+//                       of its payload yet (triggers.cpp). fm_id null: another program's row that cannot be one of ours.
 // sfm_vector_embeddings fm_id of the memory, sequence of the vector's last change, float32 in little-endian order.
-// sfm_graph_links       one row a link, by fm_space, fm_from, fm_type, fm_to.
+// sfm_graph_links       one row a link, by fm_space, fm_from, fm_type, fm_to. fm_space null: as fm_id above.
 // sfm_removals          memories (kind 1) and links (kind 3) that went, until the space's horizon.
 // sfm_audit_log         records by space and fm_number, which rises within the database.
 // sfm_keywords          the words of a memory: `terms` are its different words, each behind the number of its space and a
 //                       colon, so that one index serves all spaces and a search sees only its own; c0..c3 say how often
 //                       each stands in the column of a weight class.
 // sfm_fields            the indexed payload paths.
+// fm_written, ...       types for what the triggers' functions hand on.
 // sfm_field_values      one row for each scalar at an indexed path: kind 0 null, 1 bool, 2 number, 3 text (its first 256 bytes).
 //
 // Bytes, not texts, wherever order or exactness counts: a server's texts have no NUL, and are ordered by a collation.
 #include "backends/postgres/schema.h"
 
+#include "backends/postgres/triggers.h"
 #include "src/error.h"
 
 #include <array>
@@ -33,7 +37,7 @@
 namespace fractal::postgres_backend {
 namespace {
 
-constexpr const char* version_1 = R"sql(
+constexpr const char* service_tables = R"sql(
 CREATE TABLE IF NOT EXISTS sfm_namespaces(
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   name varchar(255) NOT NULL,
@@ -98,7 +102,9 @@ CREATE TABLE IF NOT EXISTS sfm_audit_log(
   details jsonb NOT NULL DEFAULT '{}',
   timestamp timestamptz NOT NULL DEFAULT now()
 );
+)sql";
 
+constexpr const char* version_1 = R"sql(
 CREATE SEQUENCE sfm_space_numbers;
 CREATE SEQUENCE sfm_audit_numbers;
 
@@ -146,13 +152,16 @@ ALTER TABLE sfm_memories
   ADD fm_words2 bigint,
   ADD fm_words3 bigint,
   ADD fm_metadata text,
-  ADD fm_payload text;
+  ADD fm_payload text,
+  ADD fm_unindexed boolean NOT NULL DEFAULT false;
 CREATE UNIQUE INDEX sfm_memories_fm_id ON sfm_memories(fm_id);
 CREATE UNIQUE INDEX sfm_memories_fm_key ON sfm_memories(fm_space, fm_key);
 CREATE INDEX sfm_memories_fm_sequence ON sfm_memories(fm_space, fm_sequence);
 CREATE INDEX sfm_memories_fm_created_at ON sfm_memories(fm_space, fm_created_at, fm_id);
 CREATE INDEX sfm_memories_fm_importance ON sfm_memories(fm_space, importance, fm_id);
 CREATE INDEX sfm_memories_fm_expires_at ON sfm_memories(fm_space, fm_expires_at) WHERE fm_expires_at IS NOT NULL;
+CREATE INDEX sfm_memories_fm_unindexed ON sfm_memories(fm_space, fm_id) WHERE fm_unindexed;
+CREATE INDEX sfm_memories_fm_others ON sfm_memories(id) WHERE fm_id IS NULL;
 
 ALTER TABLE sfm_vector_embeddings
   ADD fm_id bigint,
@@ -172,6 +181,7 @@ ALTER TABLE sfm_graph_links
 CREATE UNIQUE INDEX sfm_graph_links_fm_name ON sfm_graph_links(fm_space, fm_from, fm_type, fm_to);
 CREATE INDEX sfm_graph_links_fm_target ON sfm_graph_links(fm_space, fm_to, fm_type, fm_from);
 CREATE INDEX sfm_graph_links_fm_sequence ON sfm_graph_links(fm_space, fm_sequence);
+CREATE INDEX sfm_graph_links_fm_others ON sfm_graph_links(id) WHERE fm_space IS NULL;
 
 ALTER TABLE sfm_audit_log
   ADD fm_space bigint,
@@ -223,6 +233,14 @@ CREATE TABLE sfm_field_values(
 CREATE INDEX sfm_field_values_number ON sfm_field_values(space, field, number, id) WHERE kind < 3;
 CREATE INDEX sfm_field_values_text ON sfm_field_values(space, field, text, id) WHERE kind = 3;
 CREATE INDEX sfm_field_values_id ON sfm_field_values(id);
+
+CREATE TYPE fm_written AS (id uuid, payload boolean, metadata boolean);
+CREATE TYPE fm_place AS (id uuid, tenant text, name text, key bytea, payload boolean, metadata boolean);
+CREATE TYPE fm_link_place AS (
+  id uuid, tenant text, name text, from_key bytea, to_key bytea, type bytea, metadata boolean);
+CREATE TYPE fm_gone_memory AS (space bigint, id bigint, key bytea, type bigint, vector boolean,
+  words0 bigint, words1 bigint, words2 bigint, words3 bigint);
+CREATE TYPE fm_gone_link AS (space bigint, from_key bytea, to_key bytea, type bytea);
 )sql";
 
 constexpr std::array<const char*, schema_version> steps{version_1};
@@ -230,25 +248,46 @@ constexpr std::array<const char*, schema_version> steps{version_1};
 // Any number: this library's, of this purpose.
 constexpr const char* take_turns = "SELECT pg_advisory_xact_lock(7370931472018205)";
 
-Result<void> run_steps(Connection& connection) {
+// The service's own, where ours would be made.
+Result<void> check_no_others(Connection& connection) {
+  constexpr Statement there{
+      "look for the tables",
+      "SELECT min(c.relname)::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+      "WHERE n.nspname = current_schema() AND c.relname IN ('sfm_memories', 'sfm_graph_links', "
+      "'sfm_vector_embeddings', "
+      "'sfm_namespaces', 'sfm_audit_log')"};
+  FRACTAL_TRY_INTO(const Rows rows, connection.run(there));
+  if (rows.null(0, 0)) return {};
+  return make_error(Errc::unsupported, "{}: another program's table {} is there: adopt_postgres() takes them over",
+                    connection.server(), rows.bytes(0, 0));
+}
+
+}  // namespace
+
+Result<void> make_service_tables(Connection& connection) {
+  return connection.script(service_tables, "make the tables");
+}
+
+Result<void> make_tables(Connection& connection, Others others) {
   FRACTAL_TRY(connection.script(take_turns, "make the tables"));
   FRACTAL_TRY_INTO(const auto version, stored_version(connection));  // another program may have been faster
   const std::int64_t now = version.value_or(0);
   if (now == schema_version) return {};
   if (now == 0) {
+    if (others == Others::refuse) FRACTAL_TRY(check_no_others(connection));
     FRACTAL_TRY(
         connection.script("CREATE TABLE sfm_settings(name text PRIMARY KEY, value text NOT NULL)", "make the tables"));
+    FRACTAL_TRY(make_service_tables(connection));
   }
   for (std::int64_t step = now; step < schema_version; ++step) {
     FRACTAL_TRY(connection.script(steps[static_cast<std::size_t>(step)], "make the tables"));
   }
+  FRACTAL_TRY(make_triggers(connection));
   return connection.script(fmt::format("INSERT INTO sfm_settings VALUES ('schema_version', '{0}') "
                                        "ON CONFLICT(name) DO UPDATE SET value = '{0}'",
                                        schema_version),
                            "make the tables");
 }
-
-}  // namespace
 
 Result<std::optional<std::int64_t>> stored_version(Connection& connection) {
   constexpr Statement there{"look for the tables", "SELECT to_regclass('sfm_settings') IS NOT NULL"};
@@ -263,7 +302,7 @@ Result<std::optional<std::int64_t>> stored_version(Connection& connection) {
 
 Result<void> migrate(Connection& connection) {
   FRACTAL_TRY(connection.script("BEGIN", "make the tables"));
-  auto done = run_steps(connection);
+  auto done = make_tables(connection, Others::refuse);
   if (done) done = connection.script("COMMIT", "make the tables");
   return done;
 }

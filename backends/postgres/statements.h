@@ -9,7 +9,7 @@
 #define FRACTAL_HEADER                                                                                             \
   "m.fm_id, m.fm_sequence, m.fm_vector_sequence, m.fm_has_vector, m.fm_words0, m.fm_words1, m.fm_words2, "         \
   "m.fm_words3, m.fm_key, m.fm_uuid, m.fm_type, m.importance, m.fm_created_at, m.fm_updated_at, m.fm_expires_at, " \
-  "m.fm_version, m.fm_accesses"
+  "m.fm_version, m.fm_accesses, m.fm_unindexed"
 #define FRACTAL_PAYLOAD FRACTAL_HEADER ", m.fm_metadata, m.fm_payload"
 #define FRACTAL_ALL FRACTAL_PAYLOAD ", e.fm_embedding"
 #define FRACTAL_VECTORS " LEFT JOIN sfm_vector_embeddings AS e ON e.fm_id = m.fm_id"
@@ -47,10 +47,14 @@ namespace sql {
 
 inline constexpr Statement begin_read{"begin a read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 inline constexpr Statement begin_write{"begin a write", "BEGIN"};
+// The triggers for other programs leave the transaction alone.
+inline constexpr Statement mark_writer{"begin a write", "SELECT set_config('fractal.writer', 'on', true)"};
 inline constexpr Statement commit{"commit", "COMMIT"};
 // Who has gone without a word shall not hold its locks for longer.
-inline constexpr Statement limit_idle{"begin a write",
-                                      "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"};
+// The same, and whoever goes without a word holds no lock for longer than that.
+inline constexpr Statement mark_and_limit{"begin a write",
+                                          "SELECT set_config('idle_in_transaction_session_timeout', $1, true), "
+                                          "set_config('fractal.writer', 'on', true)"};
 inline constexpr Statement notify{"tell others", "SELECT pg_notify('fractal_changes', $1)"};
 inline constexpr Statement savepoint{"begin a step", "SAVEPOINT step"};
 inline constexpr Statement release{"end a step", "RELEASE step"};
@@ -128,6 +132,12 @@ inline constexpr Statement expired_of_step{"find the expired",
                                            "SELECT " FRACTAL_HEADER
                                            " FROM sfm_memories AS m WHERE m.fm_space = $1 AND m.fm_expires_at <= $2 "
                                            "ORDER BY m.fm_id LIMIT $3"};
+inline constexpr Statement unindexed{
+    "look for rows of other programs",
+    "SELECT n.fm_tenant, n.fm_name, m.fm_id, m.fm_key FROM sfm_memories AS m JOIN sfm_namespaces AS n ON n.fm_number = "
+    "m.fm_space WHERE m.fm_unindexed AND (m.fm_space, m.fm_id) > ($1, $2) ORDER BY m.fm_space, m.fm_id LIMIT $3"};
+inline constexpr Statement count_unindexed{"look for rows of other programs",
+                                           "SELECT count(*) FROM sfm_memories WHERE fm_unindexed"};
 inline constexpr Statement postings{
     "search keywords",
     "SELECT k.id, k.words0, k.words1, k.words2, k.words3, t.term, t.c0, t.c1, t.c2, t.c3 FROM sfm_keywords AS k, "
@@ -155,7 +165,7 @@ inline constexpr Statement update_memory{
     "fm_has_vector = $12, fm_words0 = $13, fm_words1 = $14, fm_words2 = $15, fm_words3 = $16, fm_metadata = $17, "
     "fm_payload = $18, metadata = $20::jsonb, payload = $21::jsonb, "
     "memory_type = CASE $3 WHEN 0 THEN 'episodic' ELSE 'semantic' END, created_at = " FRACTAL_TIME("$5") ", "
-    "updated_at = " FRACTAL_TIME("$6") ", access_count = least(greatest($9, 0), 2147483647)::integer "
+    "updated_at = " FRACTAL_TIME("$6") ", access_count = least(greatest($9, 0), 2147483647)::integer, fm_unindexed = $22 "
     "WHERE fm_space = $19 AND fm_id = $1"};
 inline constexpr Statement erase_memory{"erase a memory",
                                         "DELETE FROM sfm_memories WHERE fm_space = $1 AND fm_id = $2"};

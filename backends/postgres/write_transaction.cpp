@@ -46,7 +46,7 @@ class Transaction final : public WriteTransaction {
 
   Result<void> begin(std::span<const WriteStep> steps) {
     FRACTAL_TRY(connection_.queue(sql::begin_write));
-    FRACTAL_TRY(connection_.queue(sql::limit_idle, Values(Text{fmt::to_string(options_.idle_timeout.count())})));
+    FRACTAL_TRY(connection_.queue(sql::mark_and_limit, Values(Text{fmt::to_string(options_.idle_timeout.count())})));
     return foresight_.look(steps, space_rows_);
   }
 
@@ -243,6 +243,7 @@ class Transaction final : public WriteTransaction {
     if (!put.created) {
       values.add(Text{metadata});
       values.add(Text{payload});
+      values.add(row.unindexed);
       return tell(sql::update_memory, values);
     }
     FRACTAL_TRY_INTO(const SpaceRow* const owner, known_space(space));

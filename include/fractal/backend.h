@@ -53,6 +53,8 @@ struct Row {
   std::uint64_t vector_sequence = 0;  // of the last change to its vector
   bool has_vector = false;
   std::array<std::uint32_t, weight_classes> words{};  // length in words of each column
+  // Another program wrote it past apply(), and it lacks what the core makes of a payload: see Storage::unindexed().
+  bool unindexed = false;
   Memory memory{};
 };
 
@@ -137,6 +139,13 @@ struct VectorChange {
   MemoryId id = 0;
   std::uint64_t sequence = 0;
   std::span<const float> vector{};  // empty: the memory or its vector is gone
+};
+
+// A row with Row::unindexed.
+struct UnindexedRow {
+  Space space{};
+  MemoryId id = 0;
+  std::string key{};
 };
 
 // Called row by row; false stops. The views in a row live until the call returns.
@@ -263,6 +272,15 @@ class FRACTAL_API Storage {
   virtual Result<std::vector<std::string>> indexed_fields() = 0;
   virtual Result<void> create_index(std::string_view path, const Control& control) = 0;
 
+  // For a storage that other programs write to, past apply(). Such a write is a whole one, with ids, counters, sequence
+  // numbers and removals; but keywords, vector and the values of indexed fields are for the core to make, and the row says
+  // so until it has (Row::unindexed). Until then select() has the row whatever the filter is. With ids after `after`,
+  // rising; of all spaces.
+  virtual Result<std::vector<UnindexedRow>> unindexed(MemoryId /*after*/, std::size_t /*limit*/) {
+    return std::vector<UnindexedRow>{};
+  }
+  virtual Result<std::uint64_t> count_unindexed() { return std::uint64_t{0}; }
+
   // What disagrees inside the storage, one sentence each.
   virtual Result<std::vector<std::string>> verify(const Control& control) = 0;
   // Rebuilds what can be rebuilt from the rows, one sentence each. Keywords are rebuilt by the core.
@@ -300,6 +318,10 @@ class FRACTAL_API StorageWrapper : public Storage {
   Result<void> create_index(std::string_view path, const Control& control) override {
     return inner_->create_index(path, control);
   }
+  Result<std::vector<UnindexedRow>> unindexed(MemoryId after, std::size_t limit) override {
+    return inner_->unindexed(after, limit);
+  }
+  Result<std::uint64_t> count_unindexed() override { return inner_->count_unindexed(); }
   Result<std::vector<std::string>> verify(const Control& control) override { return inner_->verify(control); }
   Result<std::vector<std::string>> repair(const Control& control) override { return inner_->repair(control); }
   Result<std::uint64_t> maintain(bool all, const Control& control) override { return inner_->maintain(all, control); }

@@ -424,6 +424,8 @@ struct MaintainOptions {
 
 struct MaintainReport {
   std::uint64_t expired_removed = 0, audit_removed = 0, bytes_rewritten = 0;
+  std::uint64_t indexed =
+      0;  // memories that other programs wrote to the storage, searched by text and vector from now on
 };
 
 // The reads that FractalMemory (each call sees the newest state) and Snapshot (all calls see one

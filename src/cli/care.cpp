@@ -118,9 +118,13 @@ void maintain(Session& session, bool purge) {
                             .count("expired_removed", report.expired_removed)
                             .count("audit_removed", report.audit_removed)
                             .count("bytes_rewritten", report.bytes_rewritten)
+                            .count("indexed", report.indexed)
                             .str()
                       : fmt::format("{} expired memories and {} audit records removed, {} rewritten",
                                     report.expired_removed, report.audit_removed, size_text(report.bytes_rewritten)));
+  if (!out.json() && report.indexed != 0) {
+    out.line(fmt::format("{} memories that other programs wrote are indexed now", report.indexed));
+  }
 }
 
 void reembed(Session& session, const std::string& table) {

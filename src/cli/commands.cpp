@@ -43,6 +43,16 @@ void accept_brackets(std::vector<std::string>& words) {
   }
 }
 
+// Made by the first who asks: that may be another file's initialisation.
+std::vector<void (*)(Commands&)>& optional_commands() {
+  static std::vector<void (*)(Commands&)> all;
+  return all;
+}
+
+void add_optional(Commands& commands) {
+  for (const auto add : optional_commands()) add(commands);
+}
+
 std::string_view name_of(ExitCode code) {
   switch (code) {
     case exit_not_found: return "not_found";
@@ -68,9 +78,14 @@ Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "f
 #ifdef FRACTAL_SERVER
                                add_serve,
 #endif
-                               add_care, add_bench, add_demo, add_shell, add_completion}) {
+                               add_care, add_optional, add_bench, add_demo, add_shell, add_completion}) {
     add_them(*this);
   }
+}
+
+bool add_commands(void (*add)(Commands& commands)) {
+  optional_commands().push_back(add);
+  return true;
 }
 
 CLI::App& Commands::add(const Description& description, Action action) {

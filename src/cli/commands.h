@@ -55,6 +55,10 @@ void add_serve(Commands& commands);  // only with the component server
 void add_shell(Commands& commands);
 void add_completion(Commands& commands);
 
+// For the commands of an optional part: its folder names their source to the build (FRACTAL_COMMAND_SOURCES), which is
+// compiled into the program and adds them before main(). They stand behind add_care's. Always true.
+bool add_commands(void (*add)(Commands& commands));
+
 // One line, to its end; the exit code. Failures are told on standard error.
 int run_line(Session& session, const std::vector<std::string>& words);
 
