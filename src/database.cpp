@@ -197,6 +197,8 @@ Result<std::uint64_t> Database::rebuild_keywords(WriteTransaction& transaction, 
     FRACTAL_TRY(check_control(control, "rebuild keywords"));
     FRACTAL_TRY_INTO(auto rows, transaction.scan(record->number, after, rows_per_page, Columns::payload));
     for (Row& row : rows) {
+      for (std::size_t i = 0; row.unindexed && i < weight_classes; ++i) record->words[i] += row.words[i];
+      if (row.unindexed) continue;  // index_foreign_rows() makes them
       const Keywords keywords = text_fields_.keywords(row.memory.payload);
       row.words = keywords.words;
       for (std::size_t i = 0; i < weight_classes; ++i) record->words[i] += row.words[i];

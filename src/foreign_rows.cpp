@@ -78,7 +78,8 @@ Result<std::uint64_t> Database::index_rows_of(const Space& space, std::span<cons
   std::vector<std::string> keys;
   for (const UnindexedRow& row : rows) keys.push_back(row.key);
   const ReadLog::Notes no_notes;
-  const BatchContext context{space, options_, text_fields_, now(), {}, no_notes, embedded};
+  const BatchContext context{space,    options_,        text_fields_,         now(), {}, no_notes,
+                             embedded, options_.metric, options_.strict_links};
   BatchOutcome outcome;
   WriteRequest request;
   request.run = [&](WriteTransaction& transaction) -> Result<void> {

@@ -56,22 +56,25 @@ constexpr Statement column_changes{
     "format('ALTER TABLE %I ALTER %I DROP NOT NULL', t.relname, t.attname) FROM there AS t JOIN model AS m "
     "USING (relname, attname) WHERE t.attnotnull AND NOT m.attnotnull ORDER BY 1"};
 
-// Unique without the tenant; the other one takes its place.
+// Unique without the tenant: one with it takes its place. That of sfm_namespaces is ours, sfm_namespaces_fm_name; another
+// beside it would make two programs that make a space at the same moment fail.
 constexpr Statement narrow_indexes{
     adopting,
-    "SELECT format('drops the unique %s %s (%s) of %s, under which two tenants cannot have the same', "
+    "SELECT format('drops the unique %s %s (%s) of %s, one with the tenant takes its place', "
     "CASE WHEN k.conname IS NULL THEN 'index' ELSE 'constraint' END, i.relname, n.columns, t.relname), "
     "CASE WHEN k.conname IS NULL THEN format('DROP INDEX %I', i.relname) "
-    "ELSE format('ALTER TABLE %I DROP CONSTRAINT %I', t.relname, k.conname) END || "
-    "format('; CREATE UNIQUE INDEX %I ON %I(%s, tenant)', 'fm_' || i.relname, t.relname, n.quoted) "
+    "ELSE format('ALTER TABLE %I DROP CONSTRAINT %I', t.relname, k.conname) END || CASE t.relname WHEN "
+    "'sfm_namespaces' "
+    "THEN '' ELSE format('; CREATE UNIQUE INDEX %I ON %I(%s, tenant)', 'fm_' || i.relname, t.relname, n.quoted) END "
     "FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS t ON t.oid = x.indrelid "
     "LEFT JOIN pg_constraint AS k ON k.conindid = i.oid AND k.contype = 'u' CROSS JOIN LATERAL "
     "(SELECT string_agg(a.attname, ', ' ORDER BY u.place) AS columns, string_agg(quote_ident(a.attname), ', ' ORDER BY "
     "u.place) AS quoted, array_agg(a.attname::text) AS names FROM unnest(x.indkey) WITH ORDINALITY AS u(number, place) "
     "JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = u.number) AS n "
     "WHERE x.indisunique AND NOT x.indisprimary AND x.indexprs IS NULL AND t.relnamespace = $1::text::regnamespace AND "
-    "t.relname IN ('sfm_memories', 'sfm_graph_links', 'sfm_namespaces') AND NOT 'tenant' = ANY(n.names) AND n.names && "
-    "ARRAY['namespace', 'name', 'coordinate_key', 'from_coordinate_key', 'to_coordinate_key'] ORDER BY 1"};
+    "(t.relname = 'sfm_namespaces' AND 'name' = ANY(n.names) OR t.relname IN ('sfm_memories', 'sfm_graph_links') AND "
+    "NOT 'tenant' = ANY(n.names) AND n.names && ARRAY['namespace', 'coordinate_key', 'from_coordinate_key', "
+    "'to_coordinate_key']) ORDER BY 1"};
 
 // Django deletes such rows by itself; we do not know them.
 constexpr Statement foreign_keys{
@@ -243,11 +246,12 @@ Result<std::string> schema_of_tables(Connection& connection) {
 
 // The rows take as long as they take; who waits for the tables does not.
 Result<AdoptReport> adopt(Connection& connection, const AdoptOptions& how) {
+  FRACTAL_TRY(connection.check(adopting));
   FRACTAL_TRY(connection.script(how.dry_run ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN", adopting));
   FRACTAL_TRY(connection.script("SET LOCAL statement_timeout = 0; SET LOCAL fractal.writer = 'on'", adopting));
   FRACTAL_TRY_INTO(auto schema, schema_of_tables(connection));
   auto report = Adoption(connection, std::move(schema)).run(how.dry_run);
-  if (report && !how.dry_run) FRACTAL_TRY(connection.script("COMMIT", adopting));
+  if (report) FRACTAL_TRY(connection.script(how.dry_run ? "ROLLBACK" : "COMMIT", adopting));
   return report;
 }
 
@@ -264,9 +268,7 @@ Result<AdoptReport> adopt_postgres(const PostgresOptions& options, const AdoptOp
   FRACTAL_TRY_INTO(const auto connection, postgres_backend::Connection::open(server));
   connection->obey(&how.control);
   connection->be_patient(true);
-  auto report = postgres_backend::adopt(*connection, how);
-  connection->rollback();
-  return report;
+  return postgres_backend::adopt(*connection, how);  // what it leaves open ends with the connection
 }
 
 }  // namespace fractal

@@ -43,8 +43,7 @@ void print(const Output& out, const AdoptReport& report, bool done) {
                        report.links, done ? "are" : "would be", report.spaces, report.tenants));
   for (const std::string& change : report.changes) out.line("- " + change);
   for (const auto& one : report.refused) {
-    out.line(fmt::format("- {} {} of {} stay as they are: {} ({})", one.rows, one.rows == 1 ? "row" : "rows", one.table,
-                         one.reason, one.example));
+    out.line(fmt::format("- {} of {} left alone: {} ({})", one.rows, one.table, one.reason, one.example));
   }
 }
 

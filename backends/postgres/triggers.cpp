@@ -4,15 +4,15 @@
 //
 // Triggers fire once a statement, on tables of what it changed, so one statement is one change to a space's row, however
 // many memories it writes. They fire after it: what ON CONFLICT turned into an update, or into nothing, is seen as that. The
-// row of the space is locked until that program's commit, as it is for the library's writes. The library's transactions
-// say so by the setting fractal.writer, until their end: no pooler carries it on to others.
+// row of the space is locked until that program's commit, as it is for the library's writes, several in the same order.
+// The library's transactions say so by the setting fractal.writer, until their end: no pooler carries it on to others.
 //
 // The triggers' functions run with the rights of the owner of the tables, so a program needs no right on ours.
 //
 // fm_key(coordinate)                Coordinate::key().
 // fm_memory_problem(row), fm_link_problem(row)   why it cannot be one of ours; null: it can. The limits are the core's.
 // fm_lock_space(tenant, name)       the space's row, locked, made if need be.
-// fm_take_memories(written), fm_take_links(ids)  rows that were written; how many of them are ours now.
+// fm_take_memories(written), fm_take_links(written)   rows that were written; how many of them are ours now.
 // fm_forget_memories(gone), fm_forget_links(gone)   what went, with what hangs on it.
 #include "backends/postgres/triggers.h"
 
@@ -163,7 +163,7 @@ DECLARE
   went bigint;
 BEGIN
   FOR s IN SELECT n.* FROM sfm_namespaces AS n
-           WHERE n.fm_number IN (SELECT g.space FROM unnest(gone) AS g) ORDER BY n.fm_number FOR UPDATE LOOP
+           WHERE n.fm_number IN (SELECT g.space FROM unnest(gone) AS g) ORDER BY n.fm_tenant, n.fm_name FOR UPDATE LOOP
     INSERT INTO sfm_removals(space, sequence, kind, key, to_key, type, id)
       SELECT g.space, s.fm_sequence + row_number() OVER (ORDER BY g.from_key, g.type, g.to_key), 3, g.from_key, g.to_key,
              g.type, 0 FROM unnest(gone) AS g WHERE g.space = s.fm_number;
@@ -180,7 +180,7 @@ DECLARE
 BEGIN
   PERFORM fm_plan_for(cardinality(gone));
   FOR s IN SELECT n.* FROM sfm_namespaces AS n
-           WHERE n.fm_number IN (SELECT g.space FROM unnest(gone) AS g) ORDER BY n.fm_number FOR UPDATE LOOP
+           WHERE n.fm_number IN (SELECT g.space FROM unnest(gone) AS g) ORDER BY n.fm_tenant, n.fm_name FOR UPDATE LOOP
     WITH cut AS (
       DELETE FROM sfm_graph_links AS l WHERE l.id IN (
         SELECT at.id FROM unnest(gone) AS g CROSS JOIN LATERAL (
@@ -241,7 +241,8 @@ BEGIN
                     w.payload, w.metadata)::fm_place)
     INTO places FROM unnest(written) AS w JOIN sfm_memories AS m ON m.id = w.id;
   PERFORM fm_leave_memories(places);
-  FOR place IN SELECT DISTINCT p.tenant, p.name FROM unnest(places) AS p WHERE p.key IS NOT NULL ORDER BY 1, 2 LOOP
+  FOR place IN SELECT DISTINCT p.tenant COLLATE "C" AS tenant, p.name COLLATE "C" AS name FROM unnest(places) AS p
+               WHERE p.key IS NOT NULL ORDER BY 1, 2 LOOP
     s := fm_lock_space(place.tenant, place.name);
     CONTINUE WHEN s.fm_number >= 8388608;  -- an id has no room for more
     -- Of several new ones with one key the oldest; of a key that is taken none.
@@ -332,7 +333,8 @@ BEGIN
     INTO places FROM unnest(written) AS w JOIN sfm_graph_links AS l ON l.id = w.id
     CROSS JOIN LATERAL (SELECT fm_link_problem(l) IS NULL AS good) AS g;
   PERFORM fm_leave_links(places);
-  FOR place IN SELECT DISTINCT p.tenant, p.name FROM unnest(places) AS p WHERE p.from_key IS NOT NULL ORDER BY 1, 2 LOOP
+  FOR place IN SELECT DISTINCT p.tenant COLLATE "C" AS tenant, p.name COLLATE "C" AS name FROM unnest(places) AS p
+               WHERE p.from_key IS NOT NULL ORDER BY 1, 2 LOOP
     s := fm_lock_space(place.tenant, place.name);
     CONTINUE WHEN s.fm_number >= 8388608;
     WITH here AS (

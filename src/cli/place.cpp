@@ -20,10 +20,9 @@ void check_place(const std::string& db) {
   const auto schemes = storage_schemes();
   const std::string scheme = db.substr(0, db.find("://"));
   if (std::find(schemes.begin(), schemes.end(), scheme) != schemes.end()) return;
-  throw usage_error(schemes.empty()
-                        ? fmt::format("this program has no backend for {}://; give a file", scheme)
-                        : fmt::format("this program has no backend for {}://; give a file, or a URL of {}", scheme,
-                                      fmt::join(schemes, ", ")));
+  throw usage_error(schemes.empty() ? fmt::format("this program has no backend for {}://; give a file", scheme)
+                                    : fmt::format("this program has no backend for {}://; give a file, or a URL of {}",
+                                                  scheme, fmt::join(schemes, ", ")));
 }
 
 std::string shown(const std::string& db) {

@@ -14,7 +14,8 @@ endfunction()
 foreach(name copy documentation exit_codes import json shell)
   fractal_command_test(${name} "$<TARGET_FILE:fractal>")
 endforeach()
-if(TARGET FractalMemory_server)  # its front page has `serve`
+get_property(optional_commands GLOBAL PROPERTY FRACTAL_COMMAND_SOURCES)
+if(TARGET FractalMemory_server AND optional_commands)  # its front page has theirs
   fractal_command_test(golden "$<TARGET_FILE:fractal>")
 endif()
 fractal_test(command_words cli/line_words_test.cpp ${PROJECT_SOURCE_DIR}/src/cli/line_words.cpp)

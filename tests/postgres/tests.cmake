@@ -33,6 +33,11 @@ set_property(TEST model_postgres APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPER
 fractal_postgres_test(postgres_follow postgres/follow_test.cpp)
 fractal_postgres_test(postgres_row_security postgres/row_security_test.cpp)
 fractal_postgres_test(postgres_copy postgres/copy_test.cpp)
+fractal_suite(service_database postgres/service_database.cpp)
+target_link_libraries(service_database PRIVATE PostgreSQL::PostgreSQL)
+foreach(name adopt foreign_rows foreign_writers)
+  fractal_postgres_test(postgres_${name} postgres/${name}_test.cpp ${service_database})
+endforeach()
 fractal_test(postgres_json postgres/json_text_test.cpp)
 target_link_libraries(postgres_json PRIVATE FractalMemory::postgres)
 
@@ -52,7 +57,7 @@ set_tests_properties(postgres_faults PROPERTIES COST 100)
 
 # The command and the server on it, and the routes as they are on a file.
 if(TARGET fractal AND TARGET FractalMemory_server)
-  foreach(test server/contract postgres/command postgres/copy_command)
+  foreach(test server/contract postgres/command postgres/copy_command postgres/adopt_command)
     get_filename_component(name "${test}" NAME)
     add_test(NAME postgres_${name} COMMAND "${FRACTAL_PYTHON3}" "${CMAKE_CURRENT_SOURCE_DIR}/${test}_test.py" -v)
     set_tests_properties(postgres_${name} PROPERTIES FIXTURES_REQUIRED services ENVIRONMENT

@@ -78,7 +78,7 @@ struct AdoptReport {
 
 // All of it or nothing, in one transaction, during which nobody else can read or write the tables; done again, it takes
 // over what could not be before. Then open() the database and maintain(): that makes the words and vectors of what is
-// there, and goes on where it was stopped. As options.url, call_timeout is the wait for the tables.
+// there, and goes on where it was stopped. busy_timeout is the wait for the tables.
 // not_found: there are none of these tables. unsupported: a column of theirs is missing, of another type, or must be given
 // and is not known. unavailable: as with open_postgres_storage(), or the tables are in use.
 FRACTAL_API Result<AdoptReport> adopt_postgres(const PostgresOptions& options, const AdoptOptions& how = {});
