@@ -9,8 +9,6 @@
 #include "backends/postgres/write_transaction.h"
 #include "src/error.h"
 
-#include <fractal/postgres.h>
-
 #include <chrono>
 #include <thread>
 
@@ -85,6 +83,15 @@ Result<bool> prepare_row_security(Connection& connection, const PostgresOptions&
 }
 
 }  // namespace
+
+Result<Server> server_of(const PostgresOptions& options) {
+  FRACTAL_TRY(check(options));
+  return Server{.conninfo = options.url,
+                .name = name_of(options.url),
+                .setup = setup_of(options),
+                .connect_timeout = options.connect_timeout,
+                .call_timeout = options.call_timeout};
+}
 
 Result<void> PostgresStorage::may_write(std::string_view operation) const {
   if (!read_only_) return {};
@@ -185,12 +192,7 @@ std::uint64_t PostgresStorage::bytes() {
 namespace fractal {
 
 Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options) {
-  FRACTAL_TRY(postgres_backend::check(options));
-  const postgres_backend::Server server{.conninfo = options.url,
-                                        .name = postgres_backend::name_of(options.url),
-                                        .setup = postgres_backend::setup_of(options),
-                                        .connect_timeout = options.connect_timeout,
-                                        .call_timeout = options.call_timeout};
+  FRACTAL_TRY_INTO(const auto server, postgres_backend::server_of(options));
   auto pool = std::make_shared<postgres_backend::Pool>(server, options.most_connections);
   FRACTAL_TRY_INTO(const postgres_backend::Lease lease, pool->lease());
   FRACTAL_TRY(postgres_backend::prepare_tables(*lease, options));
