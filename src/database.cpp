@@ -315,9 +315,8 @@ void Database::follow(const BatchOutcome& outcome) noexcept {
   try {
     const auto applied = index_->apply(outcome.after, outcome.before, outcome.vectors);
     if (applied || applied.error().code == Errc::unavailable) {
-      if (!outcome.vectors.empty() && index_->applied(space) != 0) {
-        use_memory(space, MemoryUse::View::vectors, index_->bytes(space));
-      }
+      const std::uint64_t bytes = outcome.vectors.empty() ? 0 : index_->bytes(space);
+      if (bytes != 0) use_memory(space, MemoryUse::View::vectors, bytes);
       return;
     }
   } catch (const std::exception&) {  // out of memory: handled like any other failure, below

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "kernels.h"
 #include "validate.h"
+#include "vector_query.h"
 #include "vector_score.h"
 
 #include <algorithm>
@@ -319,19 +320,6 @@ class Scanner {
 };
 
 }  // namespace
-
-Result<void> check_query(std::size_t dimension, Metric metric, const VectorQuery& query) {
-  if (query.control != nullptr) FRACTAL_TRY(check_control(*query.control, "vector search"));
-  if (query.vector.size() != dimension) {
-    return make_error(Errc::invalid_argument, "vector search: the query has {} components, the space {}",
-                      query.vector.size(), dimension);
-  }
-  const double square = kernels::dot(query.vector.data(), query.vector.data(), query.vector.size());
-  if (!std::isfinite(square) || (metric == Metric::cosine && square == 0)) {
-    return make_error(Errc::invalid_argument, "vector search: the query is not finite, or zero where cosines count");
-  }
-  return {};
-}
 
 Result<void> check_moment(const FlatView& view, const VectorQuery& query) {
   if (view.knows(query.as_of)) return {};

@@ -67,8 +67,6 @@ template <class Visit> void each_row(const FlatView& view, Visit visit) {
   }
 }
 
-// Of the right dimension, finite, not zero where cosines count; and in time.
-Result<void> check_query(std::size_t dimension, Metric metric, const VectorQuery& query);
 // `unavailable` if the view cannot say what was alive at the query's moment.
 Result<void> check_moment(const FlatView& view, const VectorQuery& query);
 // The hits among all rows, or those from a chunk on.

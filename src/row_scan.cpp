@@ -3,8 +3,8 @@
 
 #include "src/best.h"
 #include "src/error.h"
-#include "src/flat_view.h"
 #include "src/validate.h"
+#include "src/vector_query.h"
 #include "src/vector_score.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 // complete rows. It has stopped before anything that it uses goes.
 #include "backends/hnsw/hnsw_index.h"
 
-#include "backends/hnsw/builder.h"
+#include "src/builder.h"
 #include "backends/hnsw/hnsw_space.h"
 #include "src/error.h"
 #include "src/guarded.h"

@@ -8,6 +8,7 @@
 #include "src/id_table.h"
 #include "src/memory_use.h"
 #include "src/validate.h"
+#include "src/vector_query.h"
 
 #include <algorithm>
 #include <array>

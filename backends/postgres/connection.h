@@ -30,6 +30,11 @@ struct Bytes {
 struct Text {
   std::string_view bytes;  // without NUL
 };
+struct Components {
+  std::span<const float> numbers;  // of pgvector's type vector: at most 16,000
+};
+// Between float32 in this machine's order and in the network's, either way.
+void copy_components(const void* from, void* to, std::size_t count);
 
 // Values of a statement in the binary format, in the order of $1, $2, ...
 class Values {
@@ -45,6 +50,7 @@ class Values {
   requires(!std::same_as<T, bool>) void add(T value) { add_int8(static_cast<std::uint64_t>(value)); }
   void add(Time value) { add(value.time_since_epoch().count()); }
   void add(const std::optional<Time>& value) { value ? add(*value) : entry(nullptr, 0, int8_type); }
+  void add(Components vector);
   void add(std::span<const std::uint64_t> numbers);  // bigint[]
   void add(const std::vector<Bytes>& all);           // bytea[]
   void add(const std::vector<Text>& all);            // text[]
@@ -57,6 +63,7 @@ class Values {
  private:
   friend class Connection;
   static constexpr Oid bool_type = 16, bytea_type = 17, int8_type = 20, text_type = 25, float8_type = 701;
+  static constexpr Oid not_said = 0;  // the server takes what the statement wants there
   static constexpr Oid bytea_array = 1001, text_array = 1009, int8_array = 1016, float8_array = 1022;
 
   struct Entry {

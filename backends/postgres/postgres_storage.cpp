@@ -10,8 +10,6 @@
 #include "backends/postgres/write_transaction.h"
 #include "src/error.h"
 
-#include <fractal/postgres.h>
-
 #include <chrono>
 #include <thread>
 

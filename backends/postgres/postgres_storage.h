@@ -3,16 +3,14 @@
 #define FRACTAL_BACKENDS_POSTGRES_POSTGRES_STORAGE_H
 
 #include <fractal/backend.h>
+#include <fractal/postgres.h>
 
 #include "backends/postgres/change_feed.h"
 #include "backends/postgres/pool.h"
 
-namespace fractal {
-struct PostgresOptions;
-}
-
 namespace fractal::postgres_backend {
 
+// Whom the options mean; invalid_argument if they are none.
 Result<Server> server_of(const PostgresOptions& options);
 
 class PostgresStorage final : public Storage {

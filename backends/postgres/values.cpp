@@ -22,6 +22,18 @@ std::uint64_t read_int(std::string_view bytes) {
 
 }  // namespace
 
+void copy_components(const void* from, void* to, std::size_t count) {
+  std::memcpy(to, from, count * sizeof(float));
+  if constexpr (std::endian::native == std::endian::big) return;
+  auto* const bytes = static_cast<char*>(to);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t one = 0;
+    std::memcpy(&one, bytes + i * sizeof one, sizeof one);
+    one = __builtin_bswap32(one);
+    std::memcpy(bytes + i * sizeof one, &one, sizeof one);
+  }
+}
+
 void Values::entry(const void* data, std::size_t size, Oid type) {
   entries_.push_back({data_.size(), static_cast<int>(size), data == nullptr, type});
   if (data != nullptr) data_.append(static_cast<const char*>(data), size);
@@ -35,6 +47,16 @@ void Values::add_int8(std::uint64_t value) {
 void Values::add(double value) {
   entries_.push_back({data_.size(), 8, false, float8_type});
   append_int(data_, std::bit_cast<std::uint64_t>(value), 8);
+}
+
+void Values::add(Components vector) {
+  entries_.push_back({data_.size(), 0, false, not_said});
+  append_int(data_, vector.numbers.size(), 2);
+  append_int(data_, 0, 2);
+  const std::size_t at = data_.size();
+  data_.resize(at + vector.numbers.size_bytes());
+  copy_components(vector.numbers.data(), data_.data() + at, vector.numbers.size());
+  end_array();
 }
 
 void Values::begin_array(Oid type, Oid element, std::size_t count) {

@@ -1,22 +1,27 @@
-# On a real server, which the fixture starts: tools/services.
+# On real servers, which the fixtures start: tools/services.
 if(NOT TARGET FractalMemory_postgres)
   return()
 endif()
 find_package(PostgreSQL REQUIRED)
 string(MD5 services "${PROJECT_BINARY_DIR}")
 string(SUBSTRING "${services}" 0 8 services)
-set(services "/tmp/fractal_services_${services}")
-add_test(NAME services.up COMMAND "${PROJECT_SOURCE_DIR}/tools/services" up "${services}")
-add_test(NAME services.down COMMAND "${PROJECT_SOURCE_DIR}/tools/services" down "${services}")
-set_tests_properties(services.up PROPERTIES FIXTURES_SETUP services ENVIRONMENT "FRACTAL_SERVICES_FSYNC=off")
-set_tests_properties(services.down PROPERTIES FIXTURES_CLEANUP services)
+# fractal_service(name fixture folder): a server of this build's own.
+function(fractal_service name fixture folder)
+  add_test(NAME ${fixture}.up COMMAND "${PROJECT_SOURCE_DIR}/tools/services" up "${folder}" ${name})
+  add_test(NAME ${fixture}.down COMMAND "${PROJECT_SOURCE_DIR}/tools/services" down "${folder}")
+  set_tests_properties(${fixture}.up PROPERTIES FIXTURES_SETUP ${fixture} ENVIRONMENT "FRACTAL_SERVICES_FSYNC=off")
+  set_tests_properties(${fixture}.down PROPERTIES FIXTURES_CLEANUP ${fixture})
+endfunction()
+fractal_service(postgres services "/tmp/fractal_services_${services}")
+fractal_service(pgvector pgvector "/tmp/fractal_pgvector_${services}")
 
 add_library(fresh_schema OBJECT postgres/fresh_schema.cpp)
 fractal_test_options(fresh_schema)
 target_link_libraries(fresh_schema PUBLIC PostgreSQL::PostgreSQL)
 
 # fractal_postgres_test(name source...): on that server, each storage in a schema of its own.
-set(FRACTAL_TEST_POSTGRES_URL "postgres://postgres@/postgres?host=${services}" CACHE INTERNAL "")
+set(FRACTAL_TEST_POSTGRES_URL "postgres://postgres@/postgres?host=/tmp/fractal_services_${services}" CACHE INTERNAL "")
+set(FRACTAL_TEST_PGVECTOR_URL "postgres://postgres@/postgres?host=/tmp/fractal_pgvector_${services}/pgvector" CACHE INTERNAL "")
 function(fractal_postgres_test name)
   fractal_test(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE FractalMemory::postgres fresh_schema)
@@ -24,7 +29,18 @@ function(fractal_postgres_test name)
     ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL}")
 endfunction()
 
+# The same, and the server with pgvector beside it.
+function(fractal_pgvector_test name)
+  fractal_postgres_test(${name} ${ARGN})
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED "services;pgvector"
+    ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL};FRACTAL_TEST_PGVECTOR=${FRACTAL_TEST_PGVECTOR_URL}")
+endfunction()
+
 fractal_postgres_test(conformance_postgres ${storage_suite} ${storage_model} conformance/postgres_storage.cpp)
+# The same program on PostgreSQL 16; random operations in plenty are for one version.
+add_test(NAME conformance_postgres_16 COMMAND conformance_postgres "--source-file-exclude=*storage_random.cpp")
+set_tests_properties(conformance_postgres_16 PROPERTIES FIXTURES_REQUIRED pgvector
+  ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_PGVECTOR_URL}")
 fractal_postgres_test(engine_postgres postgres/engine_on_postgres.cpp ${engine} ${engine_suite})
 fractal_postgres_test(engine_threads_postgres postgres/engine_on_postgres.cpp ${engine} ${threads_suite})
 fractal_postgres_test(model_postgres ${model_suite} postgres/model_on_postgres.cpp ${model_compare})
@@ -54,6 +70,17 @@ fractal_postgres_test(postgres_statements
 fractal_postgres_test(postgres_faults
   postgres/faults_test.cpp postgres/ledger_test.cpp postgres/ledger.cpp postgres/load.cpp ${postgres_setting})
 set_tests_properties(postgres_faults PROPERTIES COST 100)
+
+# pgvector as the index: by itself, beside a storage, and beneath the public API.
+fractal_pgvector_test(conformance_pgvector conformance/vector_index_conformance.cpp conformance/pgvector_index.cpp)
+fractal_pgvector_test(pgvector_graphs postgres/pgvector_graph_test.cpp)
+fractal_pgvector_test(pgvector postgres/pgvector_test.cpp)
+fractal_suite(engine_search_suite
+  engine/corpus.cpp
+  engine/search_edges.cpp
+  engine/search_exact.cpp
+  engine/snapshots.cpp)
+fractal_pgvector_test(engine_pgvector postgres/engine_on_pgvector.cpp ${engine} ${engine_search_suite})
 
 # The command and the server on it, and the routes as they are on a file.
 if(TARGET fractal AND TARGET FractalMemory_server)

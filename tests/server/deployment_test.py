@@ -1,6 +1,7 @@
-"""packaging/: the service file and the Dockerfile are well made, and fit the program and `dev`."""
+"""packaging/: the service file, the Dockerfile and the compose file are well made, and fit the program and `dev`."""
 
 import functools
+import json
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ from serving import PROGRAM, SOURCE, TOKEN, Server
 
 SERVICE = SOURCE / "packaging/fractal.service"
 DOCKERFILE = SOURCE / "packaging/Dockerfile"
+COMPOSE = SOURCE / "packaging/docker-compose.yml"
 HADOLINT = os.path.join(os.environ["FRACTAL_TEST_TOOLS"], "hadolint")
 MOST_EXPOSURE = 13  # tenths, as systemd-analyze counts it: "OK"; it listens on the network, so 0 cannot be
 NOBODY = 65534
@@ -126,8 +128,8 @@ class Image(unittest.TestCase):
     def test_what_it_builds_with_is_what_dev_builds_with(self):
         dev = (SOURCE / "dev").read_text(encoding="utf-8")
         known = set(re.search(r'^build_packages="([^"]*)"', dev, re.MULTILINE).group(1).split())
-        # The component http alone needs curl; the command does without it.
-        self.assertEqual(set(self.packages(self.build)), known - {"libcurl4-openssl-dev"})
+        # The component http alone needs curl; the command does without it. PostgreSQL is an option of the build.
+        self.assertEqual(set(self.packages(self.build)), known - {"libcurl4-openssl-dev"} | {"libpq-dev"})
 
     def test_what_it_copies_is_not_ignored(self):
         ignored = (SOURCE / ".dockerignore").read_text(encoding="utf-8").split("\n")
@@ -176,6 +178,59 @@ class Image(unittest.TestCase):
             server.stop()
             self.assertEqual(healthy(server.port), 1)
             self.assertEqual(healthy(server.port, FRACTAL_TLS_CERT="x"), 1)
+
+
+class Compose(unittest.TestCase):
+    """What `docker compose` would be given: read by PyYAML, for there is no Docker in tests."""
+
+    def setUp(self):
+        self.text = COMPOSE.read_text(encoding="utf-8")
+        read = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
+        python = os.path.join(os.environ["FRACTAL_TEST_TOOLS"], "python3")
+        self.services = json.loads(subprocess.run([python, "-c", read], input=self.text, capture_output=True, text=True,
+                                                  check=True).stdout)["services"]
+        self.fractal, self.postgres = self.services["fractal"], self.services["postgres"]
+
+    def test_images_are_of_a_version(self):
+        version = re.search(r"project\(FractalMemory VERSION ([\d.]+)", (SOURCE / "CMakeLists.txt").read_text(encoding="utf-8"))
+        self.assertEqual(self.fractal["image"], f"fractal:{version.group(1)}")
+        # pgvector 0.8 is the oldest that the index takes.
+        tag = re.fullmatch(r"pgvector/pgvector:0\.(\d+)\.\d+-pg(\d+)", self.postgres["image"])
+        self.assertGreaterEqual((int(tag.group(1)), int(tag.group(2))), (8, 12))
+
+    def test_what_it_builds_is_there(self):
+        context = (COMPOSE.parent / self.fractal["build"]["context"]).resolve()
+        self.assertEqual(context, SOURCE.resolve())
+        self.assertEqual((context / self.fractal["build"]["dockerfile"]).resolve(), DOCKERFILE.resolve())
+
+    def test_no_secret_has_a_default(self):
+        variables = re.findall(r"\$\{(\w+)([^}]*)\}", self.text)
+        self.assertEqual({name for name, _ in variables}, {"POSTGRES_PASSWORD", "FRACTAL_API_TOKEN"})
+        for name, rest in variables:
+            self.assertTrue(rest.startswith(":?"), name)
+        self.assertEqual(self.fractal["environment"]["PGPASSWORD"], self.postgres["environment"]["POSTGRES_PASSWORD"])
+
+    def test_its_settings_are_the_program_s(self):
+        settings = {name: re.sub(r"\$\{.*\}", "secret", value) for name, value in self.fractal["environment"].items()}
+        with tempfile.TemporaryDirectory() as folder:
+            printed = output(PROGRAM, "serve", "--print-config", cwd=folder, env={"PATH": os.environ["PATH"], **settings})
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        self.assertIn(f'"db": "{settings["FRACTAL_DB"]}"', printed.stdout)
+        owner, host, port, database = re.fullmatch(r"postgres://(\w+)@(\w+):(\d+)/(\w+)", settings["FRACTAL_DB"]).groups()
+        self.assertEqual((owner, database),
+                         (self.postgres["environment"]["POSTGRES_USER"], self.postgres["environment"]["POSTGRES_DB"]))
+        self.assertEqual((host, port), ("postgres", "5432"))
+        self.assertIn(f"--username={owner}", self.postgres["healthcheck"]["test"])
+        self.assertIn(f"--dbname={database}", self.postgres["healthcheck"]["test"])
+
+    def test_only_this_machine_reaches_it(self):
+        inside = re.search(r"^EXPOSE (\d+)$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE).group(1)
+        self.assertEqual(self.fractal["ports"], [f"127.0.0.1:{inside}:{inside}"])
+        self.assertNotIn("ports", self.postgres)
+
+    def test_the_server_waits_for_the_database_and_keeps_its_rows(self):
+        self.assertEqual(self.fractal["depends_on"]["postgres"]["condition"], "service_healthy")
+        self.assertIn("postgres:/var/lib/postgresql/data", self.postgres["volumes"])
 
 
 if __name__ == "__main__":

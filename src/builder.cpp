@@ -1,5 +1,5 @@
 // Invariant: after stop() the work function is not running and will not be called again.
-#include "backends/hnsw/builder.h"
+#include "src/builder.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 #endif
 
-namespace fractal::hnsw {
+namespace fractal {
 namespace {
 
 // A tenth of what a thread that answers gets, where both want the core. With less, a machine that never rests would
@@ -57,4 +57,4 @@ void Builder::run() {
   }
 }
 
-}  // namespace fractal::hnsw
+}  // namespace fractal

@@ -1,7 +1,7 @@
 // The one thread that builds in the background. It starts with the first piece of work and has a low
 // priority, so that queries go first wherever cores are few.
-#ifndef FRACTAL_BACKENDS_HNSW_BUILDER_H
-#define FRACTAL_BACKENDS_HNSW_BUILDER_H
+#ifndef FRACTAL_SRC_BUILDER_H
+#define FRACTAL_SRC_BUILDER_H
 
 #include <atomic>
 #include <condition_variable>
@@ -11,7 +11,7 @@
 #include <mutex>
 #include <thread>
 
-namespace fractal::hnsw {
+namespace fractal {
 
 class Builder {
  public:
@@ -36,6 +36,6 @@ class Builder {
   std::thread thread_;
 };
 
-}  // namespace fractal::hnsw
+}  // namespace fractal
 
 #endif
