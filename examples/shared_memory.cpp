@@ -21,7 +21,8 @@ int main(int count, char** arguments) {
   for (const auto& hit : phone.search("where are the car keys?", {.top_k = 1}).value().hits) {
     fmt::print("the phone finds {}: {}\n", hit.memory.coordinate, hit.memory.payload);
   }
-  for (const auto& change : phone.changes(0).value()) fmt::print("change {} at {}\n", change.sequence, change.coordinate);
+  for (const auto& change : phone.changes(0).value())
+    fmt::print("change {} at {}\n", change.sequence, change.coordinate);
 
   // Both add to the same memory at the same moment: nobody overwrites what he has not seen.
   const auto seen = phone.retrieve({2}).value();

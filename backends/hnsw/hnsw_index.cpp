@@ -2,8 +2,8 @@
 // complete rows. It has stopped before anything that it uses goes.
 #include "backends/hnsw/hnsw_index.h"
 
-#include "src/builder.h"
 #include "backends/hnsw/hnsw_space.h"
+#include "src/builder.h"
 #include "src/error.h"
 #include "src/guarded.h"
 #include "src/space_map.h"
