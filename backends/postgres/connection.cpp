@@ -73,9 +73,9 @@ Result<void> connect(PGconn* handle, const Server& server) {
 Result<std::unique_ptr<Connection>> Connection::open(const Server& server) {
   std::unique_ptr<PGconn, decltype(&PQfinish)> handle(PQconnectStart(server.conninfo.c_str()), &PQfinish);
   if (!handle) return make_error(Errc::unavailable, "{}: connect: out of memory", server.name);
-  FRACTAL_TRY(connect(handle.get(), server));
   PQsetNoticeProcessor(
-      handle.get(), [](void*, const char*) {}, nullptr);
+      handle.get(), [](void*, const char*) {}, nullptr);  // else libpq prints what a server says that is shut down
+  FRACTAL_TRY(connect(handle.get(), server));
   if (PQserverVersion(handle.get()) < 120'000) {
     return make_error(Errc::unsupported, "{}: connect: PostgreSQL {} is older than 12", server.name,
                       PQserverVersion(handle.get()) / 10'000);
