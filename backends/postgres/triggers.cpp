@@ -279,7 +279,8 @@ BEGIN
     changed AS (
       UPDATE sfm_memories AS m SET
         fm_id = COALESCE(m.fm_id, s.fm_number << 40 | (s.fm_last_id + o.number)), fm_space = s.fm_number,
-        fm_key = o.key, fm_uuid = COALESCE(m.fm_uuid, uuid_send(m.id)), fm_type = CASE m.memory_type WHEN 'semantic' THEN 1 ELSE 0 END,
+        fm_key = o.key, fm_uuid = COALESCE(m.fm_uuid, uuid_send(m.id)),
+        fm_type = CASE m.memory_type WHEN 'semantic' THEN 1 ELSE 0 END,
         fm_created_at = fm_micros(m.created_at),
         fm_updated_at = CASE WHEN o.new OR fm_micros(m.updated_at) > m.fm_updated_at THEN fm_micros(m.updated_at)
                              ELSE fm_micros(clock_timestamp()) END,
@@ -345,7 +346,8 @@ BEGIN
   IF cardinality(written) > 100 THEN PERFORM set_config('plan_cache_mode', 'force_custom_plan', true); END IF;
   SELECT array_agg((l.id, l.tenant, l.namespace, CASE WHEN good THEN fm_key(l.from_coordinate) END,
                     CASE WHEN good THEN fm_key(l.to_coordinate) END,
-                    CASE WHEN good THEN convert_to(l.link_type, 'UTF8') END, w.metadata)::fm_link_place), bool_or(l.fm_space IS NOT NULL)
+                    CASE WHEN good THEN convert_to(l.link_type, 'UTF8') END, w.metadata)::fm_link_place),
+         bool_or(l.fm_space IS NOT NULL)
     INTO places, known FROM unnest(written) AS w JOIN sfm_graph_links AS l ON l.id = w.id
     CROSS JOIN LATERAL (SELECT fm_link_problem(l) IS NULL AS good) AS g;
   IF known THEN PERFORM fm_leave_links(places); END IF;
