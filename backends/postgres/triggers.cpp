@@ -7,6 +7,9 @@
 // row of the space is locked until that program's commit, as it is for the library's writes, several in the same order.
 // The library's transactions say so by the setting fractal.writer, until their end: no pooler carries it on to others.
 //
+// A plan that was kept since the tables were small takes time by the square of the rows: many rows get one of their own
+// (plan_cache_mode, which a trigger's function puts back).
+//
 // The triggers' functions run with the rights of the owner of the tables, so a program needs no right on ours.
 //
 // fm_key(coordinate)                Coordinate::key().
@@ -23,12 +26,18 @@ namespace {
 
 constexpr const char* row_functions = R"sql(
 CREATE OR REPLACE FUNCTION fm_key(coordinate double precision[]) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-  SELECT string_agg(int8send(CASE WHEN bits < 0 THEN ~bits ELSE bits # '-9223372036854775808'::bigint END),
-                    ''::bytea ORDER BY place)
-  FROM (SELECT ('x' || encode(float8send(number + 0), 'hex'))::bit(64)::bigint AS bits, place
-        FROM unnest(coordinate) WITH ORDINALITY AS u(number, place)) AS b
-$f$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
+DECLARE
+  number double precision;
+  bits bigint;
+  key bytea := '';
+BEGIN
+  FOREACH number IN ARRAY coordinate LOOP
+    bits := ('x' || encode(float8send(number + 0), 'hex'))::bit(64)::bigint;
+    key := key || int8send(CASE WHEN bits < 0 THEN ~bits ELSE bits # '-9223372036854775808'::bigint END);
+  END LOOP;
+  RETURN key;
+END $f$;
 
 -- Characters of the shortest text that reads back as the same number, with a point or an exponent in it.
 CREATE OR REPLACE FUNCTION fm_number_length(number double precision) RETURNS integer
@@ -39,19 +48,26 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
 $f$;
 
 CREATE OR REPLACE FUNCTION fm_micros(at timestamptz) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $f$
-  SELECT extract(epoch FROM date_trunc('second', at))::bigint * 1000000 + extract(microseconds FROM at)::bigint % 1000000
+  SELECT extract(epoch FROM date_trunc('second', at))::bigint * 1000000 +
+         extract(microseconds FROM at)::bigint % 1000000
 $f$;
 
 CREATE OR REPLACE FUNCTION fm_coordinate_problem(what text, coordinate double precision[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-  SELECT CASE
-    WHEN array_ndims(coordinate) IS DISTINCT FROM 1 THEN what || ' is empty, or no list'
-    WHEN EXISTS (SELECT FROM unnest(coordinate) AS c WHERE (c > '-Infinity' AND c < 'Infinity') IS NOT TRUE)
-      THEN what || ' has a component that is no finite number'
-    WHEN cardinality(coordinate) > 20 AND
-         (SELECT sum(fm_number_length(c) + 1) - 1 FROM unnest(coordinate) AS c) > 512
-      THEN what || ' has more than 512 characters' END
-$f$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
+DECLARE
+  number double precision;
+  characters integer := -1;
+BEGIN
+  IF array_ndims(coordinate) IS DISTINCT FROM 1 THEN RETURN what || ' is empty, or no list'; END IF;
+  FOREACH number IN ARRAY coordinate LOOP
+    IF (number > '-Infinity' AND number < 'Infinity') IS NOT TRUE THEN
+      RETURN what || ' has a component that is no finite number';
+    END IF;
+    characters := characters + fm_number_length(number) + 1;
+  END LOOP;
+  IF characters > 512 THEN RETURN what || ' has more than 512 characters'; END IF;
+  RETURN NULL;
+END $f$;
 
 CREATE OR REPLACE FUNCTION fm_space_problem(tenant text, name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
@@ -86,14 +102,17 @@ $f$;
 
 -- Only a long text can be nested too deep or have too long a number: others are not looked into.
 CREATE OR REPLACE FUNCTION fm_json_problem(what text, value jsonb, most_bytes integer) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-  SELECT CASE
-    WHEN jsonb_typeof(value) IS DISTINCT FROM 'object' THEN what || ' is no JSON object'
-    WHEN octet_length(value::text) > most_bytes THEN format('%s has more than %s bytes', what, most_bytes)
-    WHEN octet_length(value::text) > 308 AND (value::text ~ '[0-9]{155}[0-9]{154}' OR
-         length(value::text) - length(translate(value::text, '{[', '')) > 512)
-      THEN fm_json_tree_problem(what, value) END
-$f$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
+DECLARE written text := value::text;
+BEGIN
+  IF jsonb_typeof(value) IS DISTINCT FROM 'object' THEN RETURN what || ' is no JSON object'; END IF;
+  IF octet_length(written) <= 308 THEN RETURN NULL; END IF;
+  IF octet_length(written) > most_bytes THEN RETURN format('%s has more than %s bytes', what, most_bytes); END IF;
+  IF written ~ '[0-9]{155}[0-9]{154}' OR length(written) - length(translate(written, '{[', '')) > 512 THEN
+    RETURN fm_json_tree_problem(what, value);
+  END IF;
+  RETURN NULL;
+END $f$;
 
 CREATE OR REPLACE FUNCTION fm_memory_problem(m sfm_memories) RETURNS text LANGUAGE sql STABLE AS $f$
   SELECT COALESCE(
@@ -130,16 +149,11 @@ BEGIN
       WHERE fm_tenant = convert_to(of_tenant, 'UTF8') AND fm_name = convert_to(of_name, 'UTF8') FOR UPDATE;
     IF FOUND THEN RETURN s; END IF;
     INSERT INTO sfm_namespaces(fm_number, fm_tenant, fm_name, tenant, name)
-      VALUES (nextval('sfm_space_numbers'), convert_to(of_tenant, 'UTF8'), convert_to(of_name, 'UTF8'), of_tenant, of_name)
+      VALUES (nextval('sfm_space_numbers'), convert_to(of_tenant, 'UTF8'), convert_to(of_name, 'UTF8'), of_tenant,
+              of_name)
       ON CONFLICT (fm_tenant, fm_name) DO NOTHING;
   END LOOP;
 END $f$;
-
--- A plan that was kept since the tables were small takes time by the square of the rows. For the transaction; a trigger's
--- function puts it back.
-CREATE OR REPLACE FUNCTION fm_plan_for(rows bigint) RETURNS void LANGUAGE sql AS $f$
-  SELECT set_config('plan_cache_mode', 'force_custom_plan', true) WHERE rows > 100
-$f$;
 
 -- The counters of a locked space move on. Without a vector it has no dimension and no embedder.
 CREATE OR REPLACE FUNCTION fm_move_space(space bigint, changes bigint, new_ids bigint, memories bigint, semantic bigint,
@@ -165,8 +179,8 @@ BEGIN
   FOR s IN SELECT n.* FROM sfm_namespaces AS n
            WHERE n.fm_number IN (SELECT g.space FROM unnest(gone) AS g) ORDER BY n.fm_tenant, n.fm_name FOR UPDATE LOOP
     INSERT INTO sfm_removals(space, sequence, kind, key, to_key, type, id)
-      SELECT g.space, s.fm_sequence + row_number() OVER (ORDER BY g.from_key, g.type, g.to_key), 3, g.from_key, g.to_key,
-             g.type, 0 FROM unnest(gone) AS g WHERE g.space = s.fm_number;
+      SELECT g.space, s.fm_sequence + row_number() OVER (ORDER BY g.from_key, g.type, g.to_key), 3, g.from_key,
+             g.to_key, g.type, 0 FROM unnest(gone) AS g WHERE g.space = s.fm_number;
     GET DIAGNOSTICS went = ROW_COUNT;
     PERFORM fm_move_space(s.fm_number, went, 0, 0, 0, -went, 0, 0, 0, 0, 0);
   END LOOP;
@@ -178,7 +192,7 @@ DECLARE
   links fm_gone_link[];
   went record;
 BEGIN
-  PERFORM fm_plan_for(cardinality(gone));
+  IF cardinality(gone) > 100 THEN PERFORM set_config('plan_cache_mode', 'force_custom_plan', true); END IF;
   FOR s IN SELECT n.* FROM sfm_namespaces AS n
            WHERE n.fm_number IN (SELECT g.space FROM unnest(gone) AS g) ORDER BY n.fm_tenant, n.fm_name FOR UPDATE LOOP
     WITH cut AS (
@@ -189,10 +203,10 @@ BEGIN
         WHERE g.space = s.fm_number)
       RETURNING l.fm_from, l.fm_to, l.fm_type)
       SELECT array_agg((s.fm_number, fm_from, fm_to, fm_type)::fm_gone_link) INTO links FROM cut;
-    PERFORM fm_forget_links(links);
+    IF links IS NOT NULL THEN PERFORM fm_forget_links(links); END IF;
     INSERT INTO sfm_removals(space, sequence, kind, key, to_key, type, id)
-      SELECT g.space, s.fm_sequence + COALESCE(cardinality(links), 0) + row_number() OVER (ORDER BY g.id), 1, g.key, '', '',
-             g.id FROM unnest(gone) AS g WHERE g.space = s.fm_number;
+      SELECT g.space, s.fm_sequence + COALESCE(cardinality(links), 0) + row_number() OVER (ORDER BY g.id), 1, g.key, '',
+             '', g.id FROM unnest(gone) AS g WHERE g.space = s.fm_number;
     DELETE FROM sfm_vector_embeddings AS e USING unnest(gone) AS g WHERE g.space = s.fm_number AND e.fm_id = g.id;
     DELETE FROM sfm_keywords AS k USING unnest(gone) AS g WHERE g.space = s.fm_number AND k.id = g.id;
     DELETE FROM sfm_field_values AS f USING unnest(gone) AS g
@@ -225,22 +239,23 @@ BEGIN
       fm_words2 = NULL, fm_words3 = NULL, fm_metadata = NULL, fm_payload = NULL, fm_unindexed = false
     FROM leaving AS l WHERE m.id = l.id RETURNING l.was)
   SELECT array_agg(was) INTO gone FROM left_behind;
-  PERFORM fm_forget_memories(gone);
+  IF gone IS NOT NULL THEN PERFORM fm_forget_memories(gone); END IF;
 END $f$;
 
 CREATE OR REPLACE FUNCTION fm_take_memories(written fm_written[]) RETURNS bigint LANGUAGE plpgsql AS $f$
 DECLARE
   places fm_place[];
+  known boolean;
   place record;
   s sfm_namespaces;
   done record;
   taken bigint := 0;
 BEGIN
-  PERFORM fm_plan_for(cardinality(written));
+  IF cardinality(written) > 100 THEN PERFORM set_config('plan_cache_mode', 'force_custom_plan', true); END IF;
   SELECT array_agg((m.id, m.tenant, m.namespace, CASE WHEN fm_memory_problem(m) IS NULL THEN fm_key(m.coordinate) END,
-                    w.payload, w.metadata)::fm_place)
-    INTO places FROM unnest(written) AS w JOIN sfm_memories AS m ON m.id = w.id;
-  PERFORM fm_leave_memories(places);
+                    w.payload, w.metadata)::fm_place), bool_or(m.fm_id IS NOT NULL)
+    INTO places, known FROM unnest(written) AS w JOIN sfm_memories AS m ON m.id = w.id;
+  IF known THEN PERFORM fm_leave_memories(places); END IF;
   FOR place IN SELECT DISTINCT p.tenant COLLATE "C" AS tenant, p.name COLLATE "C" AS name FROM unnest(places) AS p
                WHERE p.key IS NOT NULL ORDER BY 1, 2 LOOP
     s := fm_lock_space(place.tenant, place.name);
@@ -263,8 +278,9 @@ BEGIN
       FROM here AS h WHERE NOT h.new OR h.id IN (SELECT f.id FROM free AS f)),
     changed AS (
       UPDATE sfm_memories AS m SET
-        fm_id = COALESCE(m.fm_id, s.fm_number << 40 | (s.fm_last_id + o.number)), fm_space = s.fm_number, fm_key = o.key,
-        fm_uuid = COALESCE(m.fm_uuid, uuid_send(m.id)), fm_type = CASE m.memory_type WHEN 'semantic' THEN 1 ELSE 0 END,
+        fm_id = COALESCE(m.fm_id, s.fm_number << 40 | (s.fm_last_id + o.number)), fm_space = s.fm_number,
+        fm_key = o.key, fm_uuid = COALESCE(m.fm_uuid, uuid_send(m.id)),
+        fm_type = CASE m.memory_type WHEN 'semantic' THEN 1 ELSE 0 END,
         fm_created_at = fm_micros(m.created_at),
         fm_updated_at = CASE WHEN o.new OR fm_micros(m.updated_at) > m.fm_updated_at THEN fm_micros(m.updated_at)
                              ELSE fm_micros(clock_timestamp()) END,
@@ -315,24 +331,26 @@ BEGIN
     UPDATE sfm_graph_links AS l SET fm_space = NULL, fm_from = NULL, fm_type = NULL, fm_to = NULL, fm_sequence = NULL,
       fm_created_at = NULL, fm_metadata = NULL FROM leaving AS w WHERE l.id = w.id RETURNING w.was)
   SELECT array_agg(was) INTO gone FROM left_behind;
-  PERFORM fm_forget_links(gone);
+  IF gone IS NOT NULL THEN PERFORM fm_forget_links(gone); END IF;
 END $f$;
 
 CREATE OR REPLACE FUNCTION fm_take_links(written fm_written[]) RETURNS bigint LANGUAGE plpgsql AS $f$
 DECLARE
   places fm_link_place[];
+  known boolean;
   place record;
   s sfm_namespaces;
   done record;
   taken bigint := 0;
 BEGIN
-  PERFORM fm_plan_for(cardinality(written));
+  IF cardinality(written) > 100 THEN PERFORM set_config('plan_cache_mode', 'force_custom_plan', true); END IF;
   SELECT array_agg((l.id, l.tenant, l.namespace, CASE WHEN good THEN fm_key(l.from_coordinate) END,
-                    CASE WHEN good THEN fm_key(l.to_coordinate) END, CASE WHEN good THEN convert_to(l.link_type, 'UTF8') END,
-                    w.metadata)::fm_link_place)
-    INTO places FROM unnest(written) AS w JOIN sfm_graph_links AS l ON l.id = w.id
+                    CASE WHEN good THEN fm_key(l.to_coordinate) END,
+                    CASE WHEN good THEN convert_to(l.link_type, 'UTF8') END, w.metadata)::fm_link_place),
+         bool_or(l.fm_space IS NOT NULL)
+    INTO places, known FROM unnest(written) AS w JOIN sfm_graph_links AS l ON l.id = w.id
     CROSS JOIN LATERAL (SELECT fm_link_problem(l) IS NULL AS good) AS g;
-  PERFORM fm_leave_links(places);
+  IF known THEN PERFORM fm_leave_links(places); END IF;
   FOR place IN SELECT DISTINCT p.tenant COLLATE "C" AS tenant, p.name COLLATE "C" AS name FROM unnest(places) AS p
                WHERE p.from_key IS NOT NULL ORDER BY 1, 2 LOOP
     s := fm_lock_space(place.tenant, place.name);
@@ -393,15 +411,15 @@ CREATE OR REPLACE FUNCTION fm_memories_deleted() RETURNS trigger LANGUAGE plpgsq
 BEGIN
   PERFORM set_config('fractal.writer', 'on', true);
   PERFORM fm_forget_memories(ARRAY(
-    SELECT (o.fm_space, o.fm_id, o.fm_key, o.fm_type, o.fm_has_vector, o.fm_words0, o.fm_words1, o.fm_words2, o.fm_words3)
-             ::fm_gone_memory FROM old_rows AS o WHERE o.fm_id IS NOT NULL));
+    SELECT (o.fm_space, o.fm_id, o.fm_key, o.fm_type, o.fm_has_vector, o.fm_words0, o.fm_words1, o.fm_words2,
+            o.fm_words3)::fm_gone_memory FROM old_rows AS o WHERE o.fm_id IS NOT NULL));
   PERFORM set_config('fractal.writer', 'off', true);
   RETURN NULL;
 END $f$;
 
 CREATE OR REPLACE FUNCTION fm_memory_accessed() RETURNS trigger LANGUAGE plpgsql AS $f$
 BEGIN
-  NEW.fm_accesses := OLD.fm_accesses + NEW.access_count - OLD.access_count;
+  NEW.fm_accesses := greatest(OLD.fm_accesses + NEW.access_count - OLD.access_count, 0);
   RETURN NEW;
 END $f$;
 
@@ -421,8 +439,10 @@ BEGIN
     SELECT array_agg((n.id, false, o.metadata::text IS DISTINCT FROM n.metadata::text)::fm_written)
     FROM new_rows AS n LEFT JOIN old_rows AS o ON o.id = n.id
     WHERE o.metadata::text IS DISTINCT FROM n.metadata::text OR
-      (o.tenant, o.namespace, o.from_coordinate, o.to_coordinate, o.link_type, o.strength, o.created_at) IS DISTINCT FROM
-      (n.tenant, n.namespace, n.from_coordinate, n.to_coordinate, n.link_type, n.strength, n.created_at) $q$ INTO written;
+      (o.tenant, o.namespace, o.from_coordinate, o.to_coordinate, o.link_type, o.strength, o.created_at)
+      IS DISTINCT FROM
+      (n.tenant, n.namespace, n.from_coordinate, n.to_coordinate, n.link_type, n.strength, n.created_at)
+    $q$ INTO written;
   PERFORM fm_take_links(written);
   PERFORM set_config('fractal.writer', 'off', true);
   RETURN NULL;
@@ -440,7 +460,8 @@ END $f$;
 CREATE OR REPLACE FUNCTION fm_namespace_inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
 BEGIN
   IF fm_space_problem(NEW.tenant, NEW.name) IS NULL AND NOT EXISTS (
-      SELECT FROM sfm_namespaces WHERE fm_tenant = convert_to(NEW.tenant, 'UTF8') AND fm_name = convert_to(NEW.name, 'UTF8'))
+      SELECT FROM sfm_namespaces
+      WHERE fm_tenant = convert_to(NEW.tenant, 'UTF8') AND fm_name = convert_to(NEW.name, 'UTF8'))
   THEN
     NEW.fm_number := nextval('sfm_space_numbers');
     NEW.fm_tenant := convert_to(NEW.tenant, 'UTF8');
@@ -479,7 +500,8 @@ CREATE TRIGGER fm_updated AFTER UPDATE ON sfm_memories REFERENCING OLD TABLE AS 
 CREATE TRIGGER fm_deleted AFTER DELETE ON sfm_memories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT
   WHEN (current_setting('fractal.writer', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION fm_memories_deleted();
 CREATE TRIGGER fm_accessed BEFORE UPDATE OF access_count ON sfm_memories FOR EACH ROW
-  WHEN (NEW.access_count <> OLD.access_count AND NEW.fm_accesses = OLD.fm_accesses) EXECUTE FUNCTION fm_memory_accessed();
+  WHEN (NEW.access_count <> OLD.access_count AND NEW.fm_accesses = OLD.fm_accesses)
+  EXECUTE FUNCTION fm_memory_accessed();
 CREATE TRIGGER fm_inserted AFTER INSERT ON sfm_graph_links REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
   WHEN (current_setting('fractal.writer', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION fm_links_inserted();
 CREATE TRIGGER fm_updated AFTER UPDATE ON sfm_graph_links REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows

@@ -43,7 +43,11 @@ constexpr Allowed allowed[] = {
     {"EXISTS (SELECT FROM sfm_memories WHERE id = encode($2, 'hex')::uuid)",
      "the service's primary key, unique over all spaces: only whether it is taken is asked"},
     {"SELECT fm_tenant, fm_name FROM sfm_namespaces WHERE fm_number IS NOT NULL ORDER BY 1, 2",
-     "which spaces there are: for spaces(), and to tell an erased space from one that never was"}};
+     "which spaces there are: for spaces(), and to tell an erased space from one that never was"},
+    {"SELECT n.fm_tenant, n.fm_name, m.fm_id, m.fm_key FROM sfm_memories AS m JOIN sfm_namespaces AS n ON n.fm_number "
+     "= "
+     "m.fm_space WHERE m.fm_unindexed AND (m.fm_space, m.fm_id) > ($1, $2) ORDER BY m.fm_space, m.fm_id LIMIT $3",
+     "where other programs wrote rows that are not indexed: each is then read and written in its own space"}};
 
 std::string replaced(std::string text, const std::string& pattern, const std::string& by) {
   return std::regex_replace(text, std::regex(pattern), by);
