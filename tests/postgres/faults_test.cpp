@@ -21,7 +21,7 @@ using namespace fractal;
 using testing::NetworkFault;
 
 std::chrono::seconds seconds_of_faults() {
-  return std::chrono::seconds(testing::number_from_environment("FRACTAL_FAULT_SECONDS", 25));
+  return std::chrono::seconds(testing::number_from_environment("FRACTAL_FAULT_SECONDS", 30));
 }
 
 // Waits are short, so that a black hole is found out about within seconds.

@@ -66,7 +66,7 @@ fractal_postgres_test(postgres_writers postgres/writers_test.cpp ${postgres_sett
 fractal_postgres_test(postgres_pool postgres/pool_test.cpp ${postgres_setting})
 fractal_postgres_test(postgres_statements
   postgres/statements_test.cpp postgres/statement_log.cpp postgres/statement_scope.cpp ${postgres_setting})
-# FRACTAL_FAULT_SECONDS of each kind of faults: 25.
+# FRACTAL_FAULT_SECONDS of each kind of faults: 30.
 fractal_postgres_test(postgres_faults
   postgres/faults_test.cpp postgres/ledger_test.cpp postgres/ledger.cpp postgres/load.cpp ${postgres_setting})
 set_tests_properties(postgres_faults PROPERTIES COST 100)
