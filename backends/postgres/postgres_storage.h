@@ -38,7 +38,7 @@ class PostgresStorage final : public Storage {
   Result<std::uint64_t> maintain(bool purge, const Control& control) override;
   Result<void> backup(const std::string& path, const Control& control) override;
 
-  std::shared_ptr<void> listen(ChangeListener listener) override { return feed_->add(std::move(listener)); }
+  std::shared_ptr<void> listen(const ChangeListener& listener) override { return feed_->add(listener); }
   std::string describe() const override;
   std::vector<std::string> problems() override;
   std::uint64_t bytes() override;

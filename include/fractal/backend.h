@@ -53,9 +53,9 @@ struct Row {
   std::uint64_t vector_sequence = 0;  // of the last change to its vector
   bool has_vector = false;
   std::array<std::uint32_t, weight_classes> words{};  // length in words of each column
+  Memory memory{};
   // Another program wrote it past apply(), and it lacks what the core makes of a payload: see Storage::unindexed().
   bool unindexed = false;
-  Memory memory{};
 };
 
 // What to fill in of Row::memory. `header`: all but payload, metadata and embedding.
@@ -294,7 +294,7 @@ class FRACTAL_API Storage {
   // Calls the listener soon after each commit, so that what is derived may follow before it is asked. A notice may come
   // late, twice, or be one of any space; none may be missing for good. As long as what is returned lives; when that has
   // gone, it is not called any more. Null: this storage is not told of what others do.
-  virtual std::shared_ptr<void> listen(ChangeListener /*listener*/) { return nullptr; }
+  virtual std::shared_ptr<void> listen(const ChangeListener& /*listener*/) { return nullptr; }
 
   virtual std::string describe() const = 0;         // "sqlite 3.40.1"
   virtual std::vector<std::string> problems() = 0;  // for health()
@@ -326,7 +326,7 @@ class FRACTAL_API StorageWrapper : public Storage {
   Result<std::vector<std::string>> repair(const Control& control) override { return inner_->repair(control); }
   Result<std::uint64_t> maintain(bool all, const Control& control) override { return inner_->maintain(all, control); }
   Result<void> backup(const std::string& to, const Control& control) override { return inner_->backup(to, control); }
-  std::shared_ptr<void> listen(ChangeListener listener) override { return inner_->listen(std::move(listener)); }
+  std::shared_ptr<void> listen(const ChangeListener& listener) override { return inner_->listen(listener); }
   std::string describe() const override { return inner_->describe(); }
   std::vector<std::string> problems() override { return inner_->problems(); }
   std::uint64_t bytes() override { return inner_->bytes(); }

@@ -79,7 +79,7 @@ void spoil(SqlSession& sql) {
 // Nobody tells it what others write.
 struct Deaf final : StorageWrapper {
   using StorageWrapper::StorageWrapper;
-  std::shared_ptr<void> listen(ChangeListener) override { return nullptr; }
+  std::shared_ptr<void> listen(const ChangeListener&) override { return nullptr; }
 };
 
 // What a database is, but for the order of its rows.

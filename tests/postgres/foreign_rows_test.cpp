@@ -32,7 +32,7 @@ const Space other{.tenant = "standalone", .name = "other"};
 // Nobody tells it what others write: it looks at open() and maintain().
 struct Deaf final : StorageWrapper {
   using StorageWrapper::StorageWrapper;
-  std::shared_ptr<void> listen(ChangeListener) override { return nullptr; }
+  std::shared_ptr<void> listen(const ChangeListener&) override { return nullptr; }
 };
 
 struct World {

@@ -26,7 +26,7 @@ constexpr int writers_of_a_kind = 2, writes_each = 150;
 // Nobody tells it what others write: so nothing is indexed, and no memory changes twice.
 struct Deaf final : StorageWrapper {
   using StorageWrapper::StorageWrapper;
-  std::shared_ptr<void> listen(ChangeListener) override { return nullptr; }
+  std::shared_ptr<void> listen(const ChangeListener&) override { return nullptr; }
 };
 
 FractalMemory open(const std::string& url) {
