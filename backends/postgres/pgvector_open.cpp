@@ -46,10 +46,10 @@ namespace fractal {
 
 Result<std::shared_ptr<VectorIndex>> open_pgvector_index(const PgvectorOptions& options,
                                                          std::shared_ptr<Storage> storage) {
-  using namespace postgres_backend;
+  using postgres_backend::Connection;
   if (!storage) return Error{Errc::invalid_argument, "pgvector: no storage is given"};
-  const auto claim = [&](Connection& connection) { return claim_pgvector(connection, *storage); };
-  return make_pgvector_index(options, claim, [storage](const SpaceRecord& of) -> Result<SpaceRecord> {
+  const auto claim = [&](Connection& connection) { return postgres_backend::claim_pgvector(connection, *storage); };
+  return postgres_backend::make_pgvector_index(options, claim, [storage](const SpaceRecord& of) -> Result<SpaceRecord> {
     FRACTAL_TRY_INTO(const auto view, storage->read(of.space));
     return view->space();
   });

@@ -82,7 +82,7 @@ class Search {
     if (space_.raw > 0) {
       Where raw = living();
       raw.text += " AND raw IS NOT NULL";
-      FRACTAL_TRY_INTO(const std::uint64_t incomparable, compare_all("sfm_pgvector", std::move(raw)));
+      FRACTAL_TRY_INTO(const std::uint64_t incomparable, compare_all("sfm_pgvector", raw));
       comparable_ -= incomparable;
     }
     if (query_.k > 0 && comparable_ > 0) FRACTAL_TRY(compare_comparable());

@@ -116,7 +116,7 @@ Result<void> make_tables(Connection& connection, bool create) {
 }
 
 // What is open otherwise is undone when the connection goes back.
-Result<void> committed(Connection& connection, Result<void> done) {
+Result<void> committed(Connection& connection, const Result<void>& done) {
   return done ? connection.script("COMMIT", "make the tables") : done;
 }
 
@@ -155,12 +155,12 @@ const char* const pgvector_setup =
     "SELECT set_config('search_path', concat_ws(', ', current_setting('search_path'), (SELECT quote_ident(n.nspname) "
     "FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector')), false)";
 
-bool is_recent_pgvector(std::string_view text) {
-  const std::size_t dot = text.find('.');
+bool is_recent_pgvector(std::string_view version) {
+  const std::size_t dot = version.find('.');
   unsigned major = 0, minor = 0;
-  const char* const end = text.data() + text.size();
-  if (dot == std::string_view::npos || std::from_chars(text.data(), end, major).ec != std::errc()) return false;
-  if (std::from_chars(text.data() + dot + 1, end, minor).ec != std::errc()) return false;
+  const char* const end = version.data() + version.size();
+  if (dot == std::string_view::npos || std::from_chars(version.data(), end, major).ec != std::errc()) return false;
+  if (std::from_chars(version.data() + dot + 1, end, minor).ec != std::errc()) return false;
   return major > 0 || minor >= 8;
 }
 
