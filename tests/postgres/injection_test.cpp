@@ -144,7 +144,7 @@ class Worlds {
 
   testing::OwnSchema schema_{};
   FractalMemory server_, memory_;
-  model::Comparison comparison_{};
+  model::Comparison comparison_{false};
 };
 
 const Space shared{.tenant = "shared", .name = "texts"}, bystander{.tenant = "bystander", .name = "texts"};
