@@ -259,7 +259,7 @@ Result<void> FractalMemory::backup(const std::string& path, const Control& contr
   if (own || own.error().code != Errc::unsupported) return own;
 
   const auto copy = [&]() -> Result<void> {
-    Options options{.path = path, .audit = {.writes = false}};
+    Options options{.path = path, .audit = {.writes = false}, .clock = database_->options().clock};
     FRACTAL_TRY_INTO(options.indexed_fields, database_->storage().indexed_fields());
     options.text_fields = database_->text_fields().fields();
     FRACTAL_TRY_INTO(const FractalMemory target, FractalMemory::open(std::move(options)));

@@ -67,10 +67,9 @@ Result<void> prepare_tables(Connection& connection, const PostgresOptions& optio
                       "{}: the tables have version {}, newer than {}, the newest that this version knows",
                       connection.server(), *version, schema_version);
   }
-  if (!options.create) return make_error(Errc::not_found, "{}: there are no tables", connection.server());
-  if (options.read_only)
-    return make_error(Errc::unsupported, "{}: no tables, and opened read-only", connection.server());
-  return migrate(connection);
+  FRACTAL_TRY(check_no_others(connection));
+  if (options.create && !options.read_only) return migrate(connection);
+  return make_error(Errc::not_found, "{}: there are no tables", connection.server());
 }
 
 Result<bool> prepare_row_security(Connection& connection, const PostgresOptions& options) {

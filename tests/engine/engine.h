@@ -22,6 +22,8 @@ namespace fractal {
 Options fresh_options();
 // The same options, opened again, find what was written.
 bool durable_storage();
+// Options::path is a file: then what lies in it can be looked at.
+bool storage_is_a_file();
 }  // namespace fractal
 
 namespace engine {

@@ -7,5 +7,6 @@ Options fresh_options() {
   return {.path = engine::fresh_path("agent.db"), .durability = Durability::off, .embedder = nullptr};
 }
 bool durable_storage() { return true; }
+bool storage_is_a_file() { return true; }
 
 }  // namespace fractal

@@ -55,7 +55,7 @@ TEST_CASE("health of a sound database") {
   const Health health = memory.health().value();
   CHECK(health.ok);
   CHECK(health.problems.empty());
-  CHECK(health.backend.starts_with(durable_storage() ? "sqlite 3." : "memory"));
+  CHECK(health.backend.starts_with(storage_is_a_file() ? "sqlite 3." : durable_storage() ? "postgres " : "memory"));
   CHECK_FALSE(health.simd.empty());
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("maintain keeps everything that is there") {
 }
 
 TEST_CASE("purge leaves no byte of what was removed in any file") {
-  if (!durable_storage()) return;
+  if (!storage_is_a_file()) return;
   Options options = fresh_options();
   options.audit.payloads = true;
   const auto memory = FractalMemory::open(options).value();

@@ -16,5 +16,6 @@ Options fresh_options() {
   return options;
 }
 bool durable_storage() { return true; }
+bool storage_is_a_file() { return false; }
 
 }  // namespace fractal

@@ -1,12 +1,15 @@
 """Every route of the service's contract: status, body, headers, in the cases that it names."""
 
 import json
+import os
 import unittest
 import urllib.parse
 
 from serving import ServerTest
 
 STRING = "Input should be a valid string"
+
+BACKEND = "postgres" if os.environ.get("FRACTAL_TEST_POSTGRES") else "sqlite"
 
 
 class Contract(ServerTest):
@@ -411,7 +414,7 @@ class Contract(ServerTest):
         health = self.good("GET", "/health")
         self.assertEqual(list(health), ["healthy", "status", "version", "uptime_seconds", "timestamp", "services", "database",
                                         "tenants", "system"])
-        self.assertEqual((health["healthy"], health["status"], health["services"][0]["name"]), (True, "healthy", "sqlite"))
+        self.assertEqual((health["healthy"], health["status"], health["services"][0]["name"]), (True, "healthy", BACKEND))
         self.assertIn("counted", [each["tenant"] for each in health["tenants"]])
 
     def test_metrics(self):
