@@ -42,7 +42,7 @@ class ExitCodes(CommandTest):
         self.check(2, "store", "1", "{}", "--text", "x", says="one of")
         self.check(2, "search", says="wants words")
         self.check(2, "import", "--delimiter", "xy")
-        self.check(2, "--db", "postgresql://server/x", "stats", says="no backend for postgresql")
+        self.check(2, "--db", "mysql://server/x", "stats", says="no backend for mysql")
         self.check(2, "search", "--vector", "[1, two]", says="no list of numbers")
         self.check(2, "erase", text="", says="--yes")
         self.check(2, "search", "tea", "--recall", "5")

@@ -65,7 +65,7 @@ class JsonLines(CommandTest):
         self.assertEqual(self.lines("erase", "--yes")[0]["memories"], 7)
         self.lines("version")
         self.lines("bench", "--memories", "1000")
-        self.assertEqual(set(SCHEMA["$defs"]) - self.checked, {"memory", "hit", "next", "link_line", "error"})
+        self.assertEqual(set(SCHEMA["$defs"]) - self.checked, {"memory", "hit", "next", "link_line", "error", "adopt"})
 
     def test_export_and_import_are_inverse(self):
         self.household()
