@@ -7,6 +7,7 @@
 #include <fractal/format.h>
 #include <fractal/postgres.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace fractal::cli {
@@ -47,12 +48,13 @@ void print(const Output& out, const AdoptReport& report, bool done) {
   }
 }
 
-// Words and vectors of what is there. Stopped, it goes on with the next maintain, or adopt.
-std::uint64_t index_all(const Session& session, const std::string& url) {
+// Words and vectors of what is there. Stopped, it goes on with the next maintain, or adopt. What was taken over just now
+// is indexed when maintain() is through: some of it by open(), which counts for nobody.
+std::uint64_t index_all(const Session& session, const std::string& url, std::uint64_t taken_over) {
   Session database({.db = url, .space = session.settings().space, .json = session.settings().json});
   Progress progress("indexing", "memories");
   const FractalMemory memory = database.memory(Access::write);
-  return memory.maintain({.control = Session::control(&progress)}).value().indexed;
+  return std::max(taken_over, memory.maintain({.control = Session::control(&progress)}).value().indexed);
 }
 
 void adopt(Session& session, const std::string& url, bool sure) {
@@ -63,7 +65,7 @@ void adopt(Session& session, const std::string& url, bool sure) {
   const Output out = session.output();
   if (!out.json()) print(out, report, sure);
   out.flush();
-  const std::uint64_t indexed = sure ? index_all(session, url) : 0;
+  const std::uint64_t indexed = sure ? index_all(session, url, report.memories) : 0;
   if (out.json()) return print_json(out, report, sure, indexed);
   out.line(sure ? fmt::format("{} memories are indexed", indexed)
                 : fmt::format("nothing was changed; to do it: fractal adopt {} --yes", shown(url)));

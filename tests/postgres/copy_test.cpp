@@ -39,7 +39,7 @@ std::string exported(const Reads& reads) {
 // What a server's own types would change: the order of members, numbers, texts with NUL, signs of zero.
 Batch difficult(fractal::testing::Random& random) {
   const char* payloads[] = {R"({"b": 1, "a": 1.50, "a": 2})", R"({"nul": "a\\u0000b", "pair": "\ud83c\udf75"})",
-                            "{\r\n \"n\": 1e400,\t\"m\": 18446744073709551616 }",
+                            "{\r\n \"n\": 1e300,\t\"m\": 18446744073709551616 }",
                             "{\"$1\": \"'; DROP TABLE sfm_memories; --\", \"%\": \"\\\\\"}",
                             "{\"\xE2\x98\x95\": \"\xF0\x9F\x8D\xB5\"}"};
   Batch batch;
