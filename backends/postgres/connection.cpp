@@ -76,8 +76,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const Server& server) {
   PQsetNoticeProcessor(
       handle.get(), [](void*, const char*) {}, nullptr);  // else libpq prints what a server says that is shut down
   FRACTAL_TRY(connect(handle.get(), server));
-  if (PQserverVersion(handle.get()) < 120'000) {
-    return make_error(Errc::unsupported, "{}: connect: PostgreSQL {} is older than 12", server.name,
+  if (PQserverVersion(handle.get()) < 130'000) {
+    return make_error(Errc::unsupported, "{}: connect: PostgreSQL {} is older than 13", server.name,
                       PQserverVersion(handle.get()) / 10'000);
   }
   PQsetnonblocking(handle.get(), 1);

@@ -43,7 +43,7 @@ struct PostgresOptions {
 
 // Makes the tables if need be, never in those of another program: see adopt_postgres(). Any thread; the storage, too.
 // invalid_argument: the URL is none. not_found: see `create`. unavailable: no server answers, or it lets nobody in.
-// unsupported: older than PostgreSQL 12, tables of a later version of this library, or of another program alone.
+// unsupported: older than PostgreSQL 13, tables of a later version of this library, or of another program alone.
 FRACTAL_API Result<std::shared_ptr<Storage>> open_postgres_storage(const PostgresOptions& options);
 
 // What open("postgres://...") does: path is the URL; create, read_only, durability and busy_timeout as above.
