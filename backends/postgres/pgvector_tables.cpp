@@ -75,7 +75,7 @@ CREATE TABLE sfm_pgvector_erased(space bigint PRIMARY KEY, times bigint NOT NULL
 constexpr const char* take_turns = "SELECT pg_advisory_xact_lock(7370931472018206)";
 
 constexpr Statement extension{"look for pgvector", "SELECT extversion FROM pg_extension WHERE extname = 'vector'"};
-constexpr Statement version{"look for the tables", "SELECT version FROM sfm_pgvector_about"};
+constexpr Statement tables_version{"look for the tables", "SELECT version FROM sfm_pgvector_about"};
 
 // Into public, where every schema's tables find it: it is one for the whole database.
 Result<void> make_extension(Connection& connection) {
@@ -108,7 +108,7 @@ Result<void> make_tables(Connection& connection, bool create) {
   }
   FRACTAL_TRY(need_extension(connection));
   if (!present) return connection.script(version_1, "make the tables");
-  FRACTAL_TRY_INTO(const Rows rows, connection.run(version));
+  FRACTAL_TRY_INTO(const Rows rows, connection.run(tables_version));
   const std::int64_t found = rows.count() > 0 ? rows.integer(0, 0) : 0;
   if (found == pgvector_tables_version) return {};
   return make_error(Errc::unsupported, "{}: the tables of the vector index have version {}, not {}",

@@ -54,7 +54,7 @@ std::vector<Space> chosen_spaces(const FractalMemory& from, const Copy& chosen, 
 // A new database gets what belongs to all spaces of the source: text fields and indexed fields.
 FractalMemory open_target(Session& session, const Copy& chosen, const FractalMemory& from) {
   Options options{.memory_budget = memory_budget};
-  const FractalMemory to = session.open(chosen.to, Access::create, options);
+  FractalMemory to = session.open(chosen.to, Access::create, options);
   if (in_process(chosen.to) || !to.spaces().value().empty()) return to;
   const Stats source = from.stats().value();
   options.text_fields = source.text_fields;
