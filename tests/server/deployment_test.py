@@ -192,7 +192,7 @@ class Compose(unittest.TestCase):
         self.fractal, self.postgres = self.services["fractal"], self.services["postgres"]
 
     def test_images_are_of_a_version(self):
-        version = re.search(r"project\(FractalMemory VERSION ([\d.]+)", (SOURCE / "CMakeLists.txt").read_text(encoding="utf-8"))
+        version = re.search(r'VERSION_STRING "([\d.]+)"', (SOURCE / "include/fractal/version.h").read_text(encoding="utf-8"))
         self.assertEqual(self.fractal["image"], f"fractal:{version.group(1)}")
         # pgvector 0.8 is the oldest that the index takes.
         tag = re.fullmatch(r"pgvector/pgvector:0\.(\d+)\.\d+-pg(\d+)", self.postgres["image"])
