@@ -50,7 +50,6 @@ inline constexpr Statement begin_write{"begin a write", "BEGIN"};
 // The triggers for other programs leave the transaction alone.
 inline constexpr Statement mark_writer{"begin a write", "SELECT set_config('fractal.writer', 'on', true)"};
 inline constexpr Statement commit{"commit", "COMMIT"};
-// Who has gone without a word shall not hold its locks for longer.
 // The same, and whoever goes without a word holds no lock for longer than that.
 inline constexpr Statement mark_and_limit{"begin a write",
                                           "SELECT set_config('idle_in_transaction_session_timeout', $1, true), "

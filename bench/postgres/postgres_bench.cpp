@@ -59,7 +59,7 @@ class Floor {
     const std::string key = memory.coordinate.key();
     const std::uint64_t id = fractal::first_id(space_) | ++last_;
     libpq_.send(sql::begin_write.sql);
-    libpq_.send(sql::limit_idle.sql, {text("30000")});
+    libpq_.send(sql::mark_and_limit.sql, {text("30000")});
     libpq_.send(sql::lock_by_names.sql, {many_bytes({tenant_}), many_bytes({"default"})});
     libpq_.send(sql::fields.sql);
     libpq_.send(sql::first_expiries.sql, {many_bytes({tenant_}), many_bytes({"default"})});
