@@ -95,8 +95,13 @@ PlainLibpq::Result PlainLibpq::next() {
   return {PQgetResult(connection_.get()), &PQclear};
 }
 
+void PlainLibpq::flush() {
+  if (PQflush(connection_.get()) < 0) fail();
+}
+
 std::vector<std::string> PlainLibpq::finish() {
-  if (PQpipelineSync(connection_.get()) == 0 || PQflush(connection_.get()) < 0) fail();
+  if (PQpipelineSync(connection_.get()) == 0) fail();
+  flush();
   std::vector<std::string> found;
   for (; sent_ > 0; --sent_) {
     while (const Result result = next()) {

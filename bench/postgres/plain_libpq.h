@@ -36,6 +36,7 @@ class PlainLibpq {
   explicit PlainLibpq(const std::string& url);  // throws std::runtime_error, as all here
 
   void send(const char* sql, const std::vector<Parameter>& parameters = {});
+  void flush();  // sends, and waits for nothing
   // Waits for all that was sent; values of the first column of the last statement that had rows.
   std::vector<std::string> finish();
 
