@@ -306,7 +306,7 @@ bool Connection::end_use() noexcept {
     if (broken()) return false;
     const bool in_order = waiting_.empty() && PQtransactionStatus(handle_) == PQTRANS_IDLE;
     if (in_order) return true;
-    if (!send("undo", "ROLLBACK", Values(), false, Keep::nothing) || PQpipelineSync(handle_) == 0) return false;
+    if (!send("undo", "ROLLBACK", Values(), false, Keep::prepared) || PQpipelineSync(handle_) == 0) return false;
     waiting_.push_back({.operation = "undo", .wanted = false, .prepares = {}, .sync = true});
     return send_out("undo").has_value();
   } catch (const std::exception&) {  // no memory

@@ -22,7 +22,8 @@ constexpr std::int64_t vectors_per_page = 1'024;
 
 class View final : public ReadView {
  public:
-  View(Lease lease, SpaceRecord record) : lease_(std::move(lease)), connection_(*lease_), record_(std::move(record)) {}
+  View(Lease lease, SpaceRecord record, std::optional<Time> first_expiry)
+      : lease_(std::move(lease)), connection_(*lease_), record_(std::move(record)), first_expiry_(first_expiry) {}
   View(const View&) = delete;
   View& operator=(const View&) = delete;
 
@@ -156,6 +157,7 @@ class View final : public ReadView {
   }
 
   Result<std::vector<Row>> expired(Time now) override {
+    if (!first_expiry_ || *first_expiry_ > now) return std::vector<Row>{};
     FRACTAL_TRY_INTO(const Rows rows, ask(sql::expired_of_view, Values(record_.number, now)));
     std::vector<Row> out(static_cast<std::size_t>(rows.count()));
     for (int at = 0; at < rows.count(); ++at) {
@@ -248,6 +250,7 @@ class View final : public ReadView {
   Lease lease_;
   Connection& connection_;
   SpaceRecord record_;
+  std::optional<Time> first_expiry_;
   std::optional<std::vector<Field>> fields_{};
   std::vector<float> vector_{};
 };
@@ -260,9 +263,13 @@ Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, boo
   FRACTAL_TRY(lease->queue(sql::begin_read));
   if (row_security) FRACTAL_TRY(lease->queue(sql::see_space, Values(Bytes{space.tenant}, Bytes{space.name})));
   FRACTAL_TRY(lease->queue(sql::savepoint));
-  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::space_by_name, Values(Bytes{space.tenant}, Bytes{space.name})));
-  if (rows.count() > 0) read_space(rows, 0, row);
-  return std::unique_ptr<ReadView>(std::make_unique<View>(std::move(lease), std::move(row.record)));
+  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::space_of_view, Values(Bytes{space.tenant}, Bytes{space.name})));
+  std::optional<Time> first_expiry;
+  if (rows.count() > 0) {
+    read_space(rows, 0, row);
+    if (!rows.null(0, space_columns)) first_expiry = rows.time(0, space_columns);
+  }
+  return std::unique_ptr<ReadView>(std::make_unique<View>(std::move(lease), std::move(row.record), first_expiry));
 }
 
 }  // namespace fractal::postgres_backend

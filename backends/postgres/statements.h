@@ -68,8 +68,12 @@ inline constexpr Statement set_setting{"write a setting",
 inline constexpr Statement spaces{
     "list spaces", "SELECT fm_tenant, fm_name FROM sfm_namespaces WHERE fm_number IS NOT NULL ORDER BY 1, 2"};
 inline constexpr Statement fields{"read the indexed fields", "SELECT number, path FROM sfm_fields ORDER BY number"};
-inline constexpr Statement space_by_name{
-    "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
+// And when the first of its memories expires: most views need not ask which have.
+inline constexpr Statement space_of_view{
+    "read the space",
+    "SELECT " FRACTAL_SPACE
+    ", (SELECT min(fm_expires_at) FROM sfm_memories WHERE fm_space = fm_number AND fm_expires_at IS NOT NULL) "
+    "FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
 inline constexpr Statement lock_by_name{"read the space",
                                         "SELECT " FRACTAL_LOCKED_SPACE
                                         " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2 FOR UPDATE"};
