@@ -114,6 +114,7 @@ struct Server {
   std::string setup{};     // run on each new connection
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds call_timeout{30'000};
+  std::chrono::milliseconds busy_timeout{5000};
 };
 
 // A statement and what it does in words, for messages. Prepared on first use and kept.

@@ -6,8 +6,11 @@
 #include "backends/postgres/rows.h"
 #include "backends/postgres/statements.h"
 #include "src/error.h"
+#include "src/validate.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 namespace fractal::postgres_backend {
 namespace {
@@ -21,6 +24,14 @@ constexpr Statement every_payload{"read memories",
                                   "fm_unindexed ORDER BY fm_id LIMIT $2"};
 constexpr Statement add_field{"index a field", "INSERT INTO sfm_fields(path) VALUES ($1) RETURNING number"};
 constexpr Statement total{"count memories", "SELECT COALESCE(sum(fm_memories), 0)::bigint FROM sfm_namespaces"};
+
+constexpr std::chrono::milliseconds look_every{20};  // for readers of old moments
+constexpr Statement next_transaction{"purge", "SELECT pg_current_xact_id()::text"};
+// Sessions that may still see what was there before a transaction: the server keeps it for them.
+constexpr Statement older_readers{
+    "purge",
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND "
+    "backend_type = 'client backend' AND greatest(age(backend_xmin), age(backend_xid)) > age($1::xid8::xid)"};
 
 // A connection in a transaction of its own, until it is committed.
 class Work {
@@ -232,6 +243,27 @@ Result<std::vector<std::string>> PostgresStorage::repair(const Control& control)
   return done;
 }
 
+namespace {
+
+// What was erased by now is kept in the tables for nobody, once this returns.
+Result<void> wait_for_readers(Connection& connection, std::chrono::milliseconds most, const Control& control) {
+  FRACTAL_TRY_INTO(const Rows mark, connection.run(next_transaction));
+  const std::string now(mark.bytes(0, 0));
+  for (const auto end = std::chrono::steady_clock::now() + most;;) {
+    FRACTAL_TRY_INTO(const Rows rows, connection.run(older_readers, Values(Text{now})));
+    const std::uint64_t readers = rows.natural(0, 0);
+    if (readers == 0) return {};
+    FRACTAL_TRY(check_control(control, "purge"));
+    if (std::chrono::steady_clock::now() >= end) {
+      return make_error(Errc::unavailable, "{}: purge: {} sessions may still read what was erased", connection.server(),
+                        readers);
+    }
+    std::this_thread::sleep_for(look_every);
+  }
+}
+
+}  // namespace
+
 // The server gives freed space to new rows; a purge rewrites the tables, which nobody may read meanwhile.
 Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& control) {
   FRACTAL_TRY(may_write("maintain"));
@@ -240,6 +272,7 @@ Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& contr
   lease->be_patient(true);
   FRACTAL_TRY(lease->script("SET statement_timeout = 0", "maintain"));
   Result<void> done;
+  if (purge) done = wait_for_readers(*lease, pool_->server().busy_timeout, control);
   for (const char* table : {"sfm_memories", "sfm_vector_embeddings", "sfm_keywords", "sfm_graph_links", "sfm_removals",
                             "sfm_audit_log", "sfm_field_values", "sfm_namespaces"}) {
     if (done) done = lease->script(fmt::format("VACUUM ({}ANALYZE) {}", purge ? "FULL, " : "", table), "maintain");

@@ -90,7 +90,8 @@ Result<Server> server_of(const PostgresOptions& options) {
                 .name = name_of(options.url),
                 .setup = setup_of(options),
                 .connect_timeout = options.connect_timeout,
-                .call_timeout = options.call_timeout};
+                .call_timeout = options.call_timeout,
+                .busy_timeout = options.busy_timeout};
 }
 
 Result<void> PostgresStorage::may_write(std::string_view operation) const {

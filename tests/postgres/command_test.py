@@ -40,6 +40,18 @@ class CommandTest(unittest.TestCase):
         self.assertIn("knows", self.run_command("neighbors", "1,2").stdout)
         self.run_command("verify")
 
+    def test_vectors_on_a_server_with_pgvector(self):
+        index = serving.fresh_database("FRACTAL_TEST_PGVECTOR").replace("postgres://", "pgvector://")
+        self.run_command("--vector-index", index, "init")
+        self.run_command("--vector-index", index, "store", "1", '{"text": "Ada likes green tea"}')
+        found = json.loads(self.run_command("--vector-index", index, "--json", "search", "--explain", "what does Ada drink?").stdout.split("\n")[0])
+        self.assertEqual(found["coordinate"], [1.0])
+        stats = json.loads(self.run_command("--vector-index", index, "--json", "stats").stdout)
+        self.assertEqual(stats["vectors"], 1)
+        done = self.run_command("--vector-index", "mysql://u:x@h/d", "stats", code=2)
+        self.assertIn("no backend for mysql://; give a URL of ", done.stderr)
+        self.assertIn("is not a URL", self.run_command("--vector-index", "vectors", "stats", code=2).stderr)
+
     def test_passwords_are_never_printed(self):
         url = with_password(self.url)
         self.run_command("init", url=url)

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -15,32 +16,36 @@
 namespace fractal::testing {
 namespace {
 
-// Views outlive their storage, and a schema that is read cannot be dropped: all go at the end.
-class Schemas {
+// On each server a database for this process and those that it starts: what another program reads is none of it. It goes
+// with the process, and with it the schemas of the tests, which the last views may still read.
+class OwnDatabases {
  public:
-  std::string make(const std::string& server) {
+  std::string url(const char* variable) {
     const std::lock_guard lock(mutex_);
-    const std::string name = fmt::format("suite_{}_{}", ::getpid(), made_.size() + 1);
-    run_on_postgres("CREATE SCHEMA " + name, server);
-    made_.emplace_back(server, name);
-    return name;
+    const char* const server = std::getenv(variable);
+    if (server == nullptr) throw std::runtime_error(fmt::format("{} names no server: ./dev services up", variable));
+    std::string url = server;
+    if (url.find("&dbname=test_") != url.npos) return url;
+    const std::string name = fmt::format("test_{}", ::getpid());
+    run_on_postgres("CREATE DATABASE " + name, url);
+    made_.emplace_back(url, name);
+    url += "&dbname=" + name;  // the last one counts
+    ::setenv(variable, url.c_str(), 1);
+    return url;
   }
-  ~Schemas() {
+  // What the tests said is more than a database that stays behind.
+  ~OwnDatabases() {
     for (const auto& [server, name] : made_) {
-      run_on_postgres(fmt::format("SET client_min_messages = error; DROP SCHEMA IF EXISTS {} CASCADE", name), server);
+      try {
+        run_on_postgres(fmt::format("DROP DATABASE {} WITH (FORCE)", name), server);
+      } catch (const std::exception& error) { fmt::print(stderr, "{}: {}", name, error.what()); }
     }
   }
 
  private:
   std::mutex mutex_;
   std::vector<std::pair<std::string, std::string>> made_;
-} schemas;
-
-std::string named_server(const char* variable) {
-  const char* const url = std::getenv(variable);
-  if (url == nullptr) throw std::runtime_error(fmt::format("{} names no server: ./dev services up", variable));
-  return url;
-}
+} databases;
 
 std::string answer_of(const std::string& sql, const std::string& url, ExecStatusType wanted) {
   const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(url.c_str()), &PQfinish);
@@ -51,17 +56,23 @@ std::string answer_of(const std::string& sql, const std::string& url, ExecStatus
 
 }  // namespace
 
-std::string postgres_server() { return named_server("FRACTAL_TEST_POSTGRES"); }
-std::string pgvector_server() { return named_server("FRACTAL_TEST_PGVECTOR"); }
+std::string postgres_server() { return databases.url("FRACTAL_TEST_POSTGRES"); }
+std::string pgvector_server() { return databases.url("FRACTAL_TEST_PGVECTOR"); }
 
 void run_on_postgres(const std::string& sql, const std::string& url) { answer_of(sql, url, PGRES_COMMAND_OK); }
 std::string ask_postgres(const std::string& sql, const std::string& url) {
   return answer_of(sql, url, PGRES_TUPLES_OK);
 }
 
+std::string make_schema(const std::string& server) {
+  static std::atomic<int> made = 0;
+  const std::string name = fmt::format("test_{}_{}", ::getpid(), ++made);
+  run_on_postgres("CREATE SCHEMA " + name, server);
+  return name;
+}
+
 std::string fresh_postgres_url(const std::string& server) {
-  const char separator = server.find('?') == std::string::npos ? '?' : '&';
-  return fmt::format("{}{}options=-csearch_path%3D{}", server, separator, schemas.make(server));
+  return fmt::format("{}&options=-csearch_path%3D{}", server, make_schema(server));
 }
 
 }  // namespace fractal::testing

@@ -6,11 +6,13 @@
 
 namespace fractal::testing {
 
-// FRACTAL_TEST_POSTGRES, and FRACTAL_TEST_PGVECTOR: the one with pgvector. They throw where there is no server: a test
-// that needs one fails.
+// On the server that FRACTAL_TEST_POSTGRES names, or FRACTAL_TEST_PGVECTOR, the one with pgvector: the URL of a database
+// of this process's own. They throw where there is no server: a test that needs one fails.
 std::string postgres_server();
 std::string pgvector_server();
-// The URL of the server's database with a new, empty schema, which goes when the process ends.
+// A new, empty schema, which goes with the database, when the process ends.
+std::string make_schema(const std::string& server);
+// The URL of the database with such a schema.
 std::string fresh_postgres_url(const std::string& server = postgres_server());
 // Statements without answers.
 void run_on_postgres(const std::string& sql, const std::string& url = postgres_server());

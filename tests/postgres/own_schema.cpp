@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
-#include <unistd.h>
-#include <atomic>
 #include <stdexcept>
 
 namespace fractal::testing {
@@ -61,25 +59,10 @@ std::string Sql::value(const std::string& statement, const std::vector<std::stri
 std::string Sql::folder() const { return PQhost(handle_); }
 std::string Sql::socket() const { return fmt::format("{}/.s.PGSQL.{}", PQhost(handle_), PQport(handle_)); }
 
-OwnSchema::OwnSchema() {
-  static std::atomic<int> made = 0;
-  name_ = fmt::format("test_{}_{}", ::getpid(), ++made);
-  Sql().rows("CREATE SCHEMA " + name_);
-}
-
-// What the test said is more than a schema that stays behind.
-OwnSchema::~OwnSchema() {
-  try {
-    Sql sql;
-    sql.rows("SET client_min_messages = error");
-    sql.rows(fmt::format("DROP SCHEMA {} CASCADE", name_));
-  } catch (const std::exception& error) { fmt::print(stderr, "{}: {}", name_, error.what()); }
-}
+OwnSchema::OwnSchema() : name_(make_schema(postgres_server())) {}
 
 std::string OwnSchema::url(std::string_view host, std::string_view settings) const {
-  std::string url = postgres_server();
-  url += url.find('?') == url.npos ? '?' : '&';
-  url += "application_name=" + name_;
+  std::string url = postgres_server() + "&application_name=" + name_;
   url += "&options=" + escaped(fmt::format("-c search_path={} {}", name_, settings));
   if (!host.empty()) url += "&host=" + escaped(host);  // the last one counts
   return url;

@@ -1,4 +1,4 @@
-// A schema that goes with its test, whose connections can be told from others', and plain SQL beside the library; on the
+// A schema whose connections can be told from others', and plain SQL beside the library; on the
 // server that FRACTAL_TEST_POSTGRES names.
 #ifndef FRACTAL_TESTS_POSTGRES_OWN_SCHEMA_H
 #define FRACTAL_TESTS_POSTGRES_OWN_SCHEMA_H
@@ -32,13 +32,9 @@ class Sql {
   pg_conn* handle_;
 };
 
-// Dropped at the end: views and storages on it must be gone by then.
 class OwnSchema {
  public:
   OwnSchema();
-  ~OwnSchema();
-  OwnSchema(const OwnSchema&) = delete;
-  OwnSchema& operator=(const OwnSchema&) = delete;
 
   // What its connections are called in pg_stat_activity.
   const std::string& name() const noexcept { return name_; }

@@ -72,8 +72,7 @@ TEST_CASE("an older pgvector is refused") {
   const std::string server = testing::pgvector_server();
   const std::string name = fmt::format("old_{}", std::random_device()());
   run_sql(server, "CREATE DATABASE " + name);
-  std::string url = server;
-  url.replace(url.find("/postgres?"), 10, "/" + name + "?");
+  const std::string url = server + "&dbname=" + name;
   run_sql(url, "CREATE EXTENSION vector");
   run_sql(url, "UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'");
   const Error old = refused({.url = url}, make_memory_storage());

@@ -64,6 +64,7 @@ fractal_postgres_test(postgres_tenants postgres/tenants_test.cpp ${postgres_sett
 fractal_postgres_test(postgres_injection postgres/injection_test.cpp ${model_compare} ${postgres_setting})
 fractal_postgres_test(postgres_writers postgres/writers_test.cpp ${postgres_setting})
 fractal_postgres_test(postgres_pool postgres/pool_test.cpp ${postgres_setting})
+fractal_postgres_test(postgres_purge postgres/purge_test.cpp ${postgres_setting})
 fractal_postgres_test(postgres_statements
   postgres/statements_test.cpp postgres/statement_log.cpp postgres/statement_scope.cpp ${postgres_setting})
 # FRACTAL_FAULT_SECONDS of each kind of faults: 30.
@@ -90,4 +91,6 @@ if(TARGET fractal AND TARGET FractalMemory_server)
     set_tests_properties(postgres_${name} PROPERTIES FIXTURES_REQUIRED services ENVIRONMENT
       "FRACTAL_PROGRAM=$<TARGET_FILE:fractal>;FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL};PYTHONDONTWRITEBYTECODE=1")
   endforeach()
+  set_property(TEST postgres_command APPEND PROPERTY FIXTURES_REQUIRED pgvector)
+  set_property(TEST postgres_command APPEND PROPERTY ENVIRONMENT "FRACTAL_TEST_PGVECTOR=${FRACTAL_TEST_PGVECTOR_URL}")
 endif()

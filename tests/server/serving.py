@@ -50,9 +50,9 @@ class Description:
             jsonschema.Draft202012Validator({**schema, "components": self.document["components"]}).validate(answer.json())
 
 
-def fresh_database():
-    """A file of the folder; with FRACTAL_TEST_POSTGRES a new schema on that server."""
-    server = os.environ.get("FRACTAL_TEST_POSTGRES")
+def fresh_database(variable="FRACTAL_TEST_POSTGRES"):
+    """A file of the folder; a new schema on the server that the variable names, if it is set."""
+    server = os.environ.get(variable)
     if not server:
         return "memory.db"
     schema = f"http_{os.getpid()}_{time.monotonic_ns()}"

@@ -1,0 +1,86 @@
+// What was erased is in no file of the tables after a purge; and a purge that cannot promise that says so.
+#include "tests/postgres/own_schema.h"
+
+#include <fractal/postgres.h>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace {
+
+using namespace fractal;
+using std::chrono::milliseconds;
+
+constexpr const char* secret = "the combination is 7-32-19";
+
+FractalMemory open(const testing::OwnSchema& schema, milliseconds patience) {
+  PostgresOptions postgres{.url = schema.url(), .busy_timeout = patience};
+  return FractalMemory::open({.embedder = nullptr, .storage = open_postgres_storage(postgres).value()}).value();
+}
+
+// Tables and indexes of the schema whose files have these bytes.
+std::string files_with(testing::Sql& sql, const testing::OwnSchema& schema, const std::string& bytes) {
+  sql.rows("CHECKPOINT");
+  return sql.value(
+      "SELECT count(*) FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'i') AND "
+      "position(convert_to($2, 'UTF8') IN pg_read_binary_file(pg_relation_filepath(oid))) > 0",
+      {schema.name(), bytes});
+}
+
+TEST_CASE("a purge is refused while a snapshot may read what was erased, and leaves no byte of it when that has gone") {
+  const testing::OwnSchema schema;
+  testing::Sql sql;
+  const auto memory = open(schema, milliseconds(300));
+  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  memory.store({.coordinate = {2}, .payload = R"({"text": "tea"})"}).value();
+  auto before = std::optional(memory.snapshot().value());
+  memory.remove({1}).value();
+  const auto refused = memory.maintain({.purge = true});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == Errc::unavailable);
+  CHECK(refused.error().message.find("may still read what was erased") != std::string::npos);
+  CHECK(before->retrieve({1}).has_value());
+  CHECK(files_with(sql, schema, secret) != "0");
+  before.reset();
+  REQUIRE(memory.maintain({.purge = true}).has_value());
+  CHECK(files_with(sql, schema, secret) == "0");
+  CHECK(memory.retrieve({2}).has_value());
+}
+
+TEST_CASE("another program that holds a moment is waited for, too, though it reads no table of ours") {
+  const testing::OwnSchema schema;
+  testing::Sql sql, other;
+  const auto memory = open(schema, milliseconds(300));
+  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  other.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  other.rows("SELECT count(*) FROM pg_class");
+  memory.remove({1}).value();
+  const auto refused = memory.maintain({.purge = true});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == Errc::unavailable);
+  other.rows("COMMIT");
+  REQUIRE(memory.maintain({.purge = true}).has_value());
+  CHECK(files_with(sql, schema, secret) == "0");
+}
+
+TEST_CASE("a purge waits for a reader that ends in time") {
+  const testing::OwnSchema schema;
+  testing::Sql sql;
+  const auto memory = open(schema, milliseconds(60'000));
+  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  auto before = std::optional(memory.snapshot().value());
+  memory.remove({1}).value();
+  std::thread reader([&] {
+    std::this_thread::sleep_for(milliseconds(200));
+    before.reset();
+  });
+  CHECK(memory.maintain({.purge = true}).has_value());
+  reader.join();
+  CHECK(files_with(sql, schema, secret) == "0");
+}
+
+}  // namespace
