@@ -6,7 +6,7 @@
 #include "src/error.h"
 #include "src/json.h"
 #include "src/row_scan.h"
-#include "src/storage_schemes.h"
+#include "src/schemes.h"
 #include "src/uuid.h"
 #include "src/validate.h"
 #include "src/vector_chunk.h"
@@ -25,11 +25,13 @@ constexpr std::string_view tokenizer_setting = "tokenizer";
 constexpr std::string_view identity_setting = "identity";
 constexpr std::size_t rows_per_page = 1000;
 constexpr std::size_t indexed_at_open = 1000;
+// A row by its id costs about as much as so many vectors of a whole space, one after the other.
+constexpr std::uint64_t rows_per_fetched = 8;
 
 Result<std::shared_ptr<Storage>> open_storage(const Options& options) {
   if (options.storage) return options.storage;
   if (options.path == ":memory:") return make_memory_storage();
-  if (is_url(options.path)) return open_url(options);
+  if (is_url(options.path)) return open_storage_url(options);
   return open_sqlite_storage(options);
 }
 
@@ -447,14 +449,18 @@ Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery&
 }
 
 // The index has moved past this moment (an old snapshot, another process's writes), or has no room for all that came
-// after its own: then it tells what has not changed since, and the rows tell the rest.
+// after its own: then it tells what has not changed since, and the rows tell the rest. If few are wanted, they tell all.
 Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& query) const {
   const SpaceRecord& space = look.space();
+  const std::uint64_t most = index_->most_scanned();
+  if (query.allowed && query.allowed->size() <= std::min(most, space.vectors / rows_per_fetched)) {
+    return scan_allowed(look.view(), query);
+  }
   const VectorIndex::Pull pull = pull_from(look);
   std::vector<MemoryId> changed;
   const std::uint64_t applied = index_->applied(space.number);
   if (applied != 0 && applied < space.sequence) {
-    FRACTAL_TRY_INTO(const VectorHits newer, scan_rows(space, pull, query, applied, changed));
+    FRACTAL_TRY_INTO(const VectorHits newer, scan_rows(space, pull, query, applied, changed, most));
     std::vector<MemoryId> excluded;
     std::set_union(changed.begin(), changed.end(), query.excluded.begin(), query.excluded.end(),
                    std::back_inserter(excluded));
@@ -466,7 +472,8 @@ Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& qu
     if (unchanged.error().code != Errc::unavailable) return unchanged;
     changed.clear();
   }
-  return scan_rows(space, pull, query, 0, changed);
+  if (query.allowed && query.allowed->size() <= most && space.vectors > most) return scan_allowed(look.view(), query);
+  return scan_rows(space, pull, query, 0, changed, most);
 }
 
 }  // namespace fractal

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -340,8 +341,12 @@ class FRACTAL_API StorageWrapper : public Storage {
 FRACTAL_API Result<std::shared_ptr<Storage>> open_sqlite_storage(const Options& options);
 FRACTAL_API std::shared_ptr<Storage> make_memory_storage();
 
-// How Options::path leads to a storage if it is a URL, "scheme://...". A component's header adds its schemes by itself:
-// a program that includes <fractal/postgres.h> can open("postgres://..."). Replaces what was there; always true. Any thread.
+// "postgres" of "postgres://host/database"; empty: no URL, but a file's path.
+FRACTAL_API std::string_view scheme_of(std::string_view path) noexcept;
+inline bool is_url(std::string_view path) noexcept { return !scheme_of(path).empty(); }
+
+// How Options::path leads to a storage if it is a URL. A component's header adds its schemes by itself: a program that
+// includes <fractal/postgres.h> can open("postgres://..."). Replaces what was there; always true. Any thread.
 using StorageOpener = Result<std::shared_ptr<Storage>> (*)(const Options& options);
 FRACTAL_API bool add_storage_scheme(std::string_view scheme, StorageOpener open);
 FRACTAL_API std::vector<std::string> storage_schemes();  // rising
@@ -403,6 +408,9 @@ class FRACTAL_API VectorIndex {
   virtual void drop(std::uint64_t space) = 0;
   virtual Stats stats(std::uint64_t space) = 0;
   virtual std::uint64_t applied(std::uint64_t space) { return stats(space).applied; }
+  // Vectors that the core may compare by itself, from the rows, where this index cannot answer: all of a space, those that
+  // a filter leaves, or those that changed since `applied`. Beyond: a search is `unavailable`.
+  virtual std::uint64_t most_scanned() const { return std::numeric_limits<std::uint64_t>::max(); }
   // Of memory for a space; asked after every search.
   virtual std::uint64_t bytes(std::uint64_t space) { return stats(space).bytes; }
 
@@ -419,6 +427,12 @@ class FRACTAL_API VectorIndex {
   }
   virtual std::vector<std::string> problems() { return {}; }  // for health()
 };
+
+// As add_storage_scheme(), for Options::vector_index: an index that follows this storage.
+using VectorIndexOpener = Result<std::shared_ptr<VectorIndex>> (*)(const std::string& url, const Options& options,
+                                                                   const std::shared_ptr<Storage>& storage);
+FRACTAL_API bool add_vector_index_scheme(std::string_view scheme, VectorIndexOpener open);
+FRACTAL_API std::vector<std::string> vector_index_schemes();  // rising
 
 // The exact one: int8 codes scanned, everything that may be among the best compared in float32.
 // `most_bytes`: of memory for one space, 0: no limit.
