@@ -5,7 +5,7 @@
 #include "src/disk_budget.h"
 #include "src/error.h"
 #include "src/memory_use.h"
-#include "src/storage_schemes.h"
+#include "src/schemes.h"
 
 #ifdef FRACTAL_HNSW
 #include "backends/hnsw/hnsw_index.h"
@@ -45,7 +45,9 @@ bool has_file(const Options& options) {
 
 Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options,
                                                        const std::shared_ptr<Storage>& storage) {
-  if (options.vector_index) return options.vector_index;
+  const VectorIndexSource& own = options.vector_index;
+  if (own.index()) return own.index();
+  if (!own.url().empty()) return open_vector_index_url(options, storage);
   IndexOptions index = options.index;
   hnsw::Home home{.database = std::string(any_database)};
   if (has_file(options) && index.files) {
@@ -60,8 +62,12 @@ Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options,
   return hnsw::make_index(index, std::move(home), MemoryShares(options.memory_budget).views);
 }
 #else
-Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options, const std::shared_ptr<Storage>&) {
-  return options.vector_index ? options.vector_index : make_flat_index(MemoryShares(options.memory_budget).views);
+Result<std::shared_ptr<VectorIndex>> open_vector_index(const Options& options,
+                                                       const std::shared_ptr<Storage>& storage) {
+  const VectorIndexSource& own = options.vector_index;
+  if (own.index()) return own.index();
+  if (!own.url().empty()) return open_vector_index_url(options, storage);
+  return make_flat_index(MemoryShares(options.memory_budget).views);
 }
 #endif
 

@@ -55,4 +55,10 @@ Result<std::shared_ptr<VectorIndex>> open_pgvector_index(const PgvectorOptions& 
   });
 }
 
+Result<std::shared_ptr<VectorIndex>> open_pgvector_url(const std::string& url, const Options& options,
+                                                       const std::shared_ptr<Storage>& storage) {
+  return open_pgvector_index(
+      {.url = "postgres" + url.substr(scheme_of(url).size()), .create = options.create && !options.read_only}, storage);
+}
+
 }  // namespace fractal

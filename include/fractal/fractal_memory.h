@@ -85,6 +85,23 @@ struct IndexOptions {
   bool map = true;  // false: files are read, not mapped: a failing disk is an error then, not a SIGBUS
 };
 
+// Where the vector index comes from: an object, or the URL of a server that keeps one ("pgvector://...", "milvus://..."), if
+// the header of its component is included; else `unsupported`. Neither: the one in this process.
+class VectorIndexSource {
+ public:
+  VectorIndexSource() = default;
+  template <class Index> VectorIndexSource(std::shared_ptr<Index> index) : index_(std::move(index)) {}
+  VectorIndexSource(std::string url) : url_(std::move(url)) {}
+  VectorIndexSource(const char* url) : url_(url) {}
+
+  const std::shared_ptr<VectorIndex>& index() const noexcept { return index_; }
+  const std::string& url() const noexcept { return url_; }
+
+ private:
+  std::shared_ptr<VectorIndex> index_{};
+  std::string url_{};
+};
+
 // On a small device these matter: memory_budget, disk_budget, durability, audit.writes, and index.codes, .background and
 // .files. docs/guide.md says what each saves.
 struct Options {
@@ -134,7 +151,7 @@ struct Options {
   std::function<Time()> clock{};
   // Your own backends (fractal/backend.h) instead of the built-in ones.
   std::shared_ptr<Storage> storage{};
-  std::shared_ptr<VectorIndex> vector_index{};
+  VectorIndexSource vector_index{};
 };
 
 // For calls that may take long. Beyond the deadline or once *cancel is true they stop with

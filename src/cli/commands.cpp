@@ -71,6 +71,8 @@ Commands::Commands(const Settings& defaults) : settings_(defaults), root_("", "f
   root_.set_version_flag(
       "--version", [] { return fmt::format("fractal {}", version()); }, "Show the version");
   root_.add_option("--db", settings_.db, "The database: a file, or a server")->type_name("FILE|URL");
+  root_.add_option("--vector-index", settings_.vector_index, "The server that keeps the vectors, too")
+      ->type_name("URL");
   root_.add_option("--tenant", settings_.space.tenant, "Whose memories")->type_name("T");
   root_.add_option("--namespace", settings_.space.name, "Which of the tenant's memories")->type_name("N");
   root_.add_flag("--json", settings_.json, "An object of JSON a line");

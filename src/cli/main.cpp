@@ -18,6 +18,7 @@ int main(int count, char** arguments) {
   fractal::cli::watch_signals();
   fractal::cli::Settings settings;
   take_variable("FRACTAL_DB", settings.db);
+  take_variable("FRACTAL_VECTOR_INDEX", settings.vector_index);
   take_variable("FRACTAL_TENANT", settings.space.tenant);
   take_variable("FRACTAL_NAMESPACE", settings.space.name);
   fractal::cli::Session session(settings);

@@ -75,8 +75,8 @@ The backend failed: no such database, disk full, locked, damaged.
 Interrupted.
 .SH ENVIRONMENT
 .TP
-.B FRACTAL_DB, FRACTAL_TENANT, FRACTAL_NAMESPACE
-What \-\-db, \-\-tenant and \-\-namespace are without being given.
+.B FRACTAL_DB, FRACTAL_VECTOR_INDEX, FRACTAL_TENANT, FRACTAL_NAMESPACE
+What \-\-db, \-\-vector\-index, \-\-tenant and \-\-namespace are without being given.
 .TP
 .B NO_COLOR
 If set, nothing is coloured.

@@ -3,8 +3,6 @@
 
 #include "src/cli/failure.h"
 
-#include <fractal/backend.h>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,16 +11,19 @@
 
 namespace fractal::cli {
 
-bool is_url(std::string_view db) { return db.find("://") != db.npos; }
-
 void check_place(const std::string& db) {
-  if (!is_url(db)) return;
-  const auto schemes = storage_schemes();
-  const std::string scheme = db.substr(0, db.find("://"));
+  if (is_url(db)) check_url(db, storage_schemes(), "a file");
+}
+
+void check_url(const std::string& url, const std::vector<std::string>& schemes, std::string_view otherwise) {
+  const std::string_view scheme = scheme_of(url);
   if (std::find(schemes.begin(), schemes.end(), scheme) != schemes.end()) return;
-  throw usage_error(schemes.empty() ? fmt::format("this program has no backend for {}://; give a file", scheme)
-                                    : fmt::format("this program has no backend for {}://; give a file, or a URL of {}",
-                                                  scheme, fmt::join(schemes, ", ")));
+  if (!is_url(url)) throw usage_error(fmt::format("\"{}\" is not a URL", url));
+  std::vector<std::string> choices;
+  if (!otherwise.empty()) choices.emplace_back(otherwise);
+  if (!schemes.empty()) choices.push_back(fmt::format("a URL of {}", fmt::join(schemes, ", ")));
+  throw usage_error(fmt::format("this program has no backend for {}://{}{}", scheme, choices.empty() ? "" : "; give ",
+                                fmt::join(choices, ", or ")));
 }
 
 std::string shown(const std::string& db) {

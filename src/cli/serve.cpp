@@ -2,8 +2,10 @@
 #include "src/cli/commands.h"
 #include "src/cli/failure.h"
 #include "src/cli/json_object.h"
+#include "src/cli/place.h"
 #include "src/cli/serve_settings.h"
 
+#include <fractal/cache.h>
 #include <fractal/server.h>
 
 #include <fmt/format.h>
@@ -23,7 +25,8 @@ struct Wanted {
   std::map<std::string, bool> flags;
   std::string file;
   bool print = false;
-  std::function<bool()> db_given;  // --db, or FRACTAL_DB
+  // By name: whether it was given as a flag or a variable that every command has.
+  std::map<std::string, std::function<bool()>> common_given;
 };
 
 // As many connections as the system lets us have.
@@ -74,12 +77,18 @@ void say_where(const Output& out, const ServeSettings& settings, const Server& s
   out.flush();
 }
 
+std::shared_ptr<Cache> cache_at(const std::string& url) {
+  check_url(url, cache_schemes());
+  return open_cache(url).value();
+}
+
 void serve(Session& session, const Wanted& wanted) {
   std::map<std::string, std::string> flags = wanted.values;
   for (const auto& [name, given] : wanted.flags) {
     if (given) flags[name] = "true";
   }
-  if (wanted.db_given()) flags["db"] = session.settings().db;
+  if (wanted.common_given.at("db")()) flags["db"] = session.settings().db;
+  if (wanted.common_given.at("vector_index")()) flags["vector_index"] = session.settings().vector_index;
   ServeSettings settings = serve_settings_of(flags, wanted.file);
   if (settings.db.empty()) settings.db = session.settings().db;
   if (wanted.print) {
@@ -90,9 +99,11 @@ void serve(Session& session, const Wanted& wanted) {
   raise_descriptor_limit();
   Settings own = session.settings();
   own.db = settings.db;
+  own.vector_index = settings.vector_index;
   session.use(own);
   Options options{.memory_budget = settings.memory_budget};
   options.durability = settings.durability == "normal" ? Durability::normal : Durability::full;
+  if (!settings.cache.empty()) settings.server.cache = cache_at(settings.cache);
   auto started = Server::start(session.create(std::move(options)), settings.server);
   if (!started && started.error().code == Errc::invalid_argument) {
     throw usage_error(started.error().message + "; give --token-file, FRACTAL_API_TOKEN, or --open (docs/server.md)");
@@ -111,10 +122,6 @@ void serve(Session& session, const Wanted& wanted) {
 
 void add_serve(Commands& commands) {
   const auto wanted = std::make_shared<Wanted>();
-  wanted->db_given = [option = commands.root().get_option("--db")] {
-    const char* variable = std::getenv("FRACTAL_DB");
-    return option->count() > 0 || (variable != nullptr && *variable != '\0');
-  };
   CLI::App& command = commands.add({.name = "serve",
                                     .group = "In and out",
                                     .summary = "Serve the database over HTTP until Ctrl-C",
@@ -122,7 +129,13 @@ void add_serve(Commands& commands) {
                                    [wanted](Session& session) { serve(session, *wanted); });
   for (const ServeSetting& setting : serve_settings()) {
     const std::string name(setting.name), about(setting.about);
-    if (setting.name == "db") continue;  // every command has it
+    if (is_common(setting)) {
+      wanted->common_given[name] = [option = commands.root().get_option(setting.flag()), name = setting.variable()] {
+        const char* variable = std::getenv(name.c_str());
+        return option->count() > 0 || (variable != nullptr && *variable != '\0');
+      };
+      continue;
+    }
     if (setting.type.empty()) {
       command.add_flag(setting.flag(), wanted->flags[name], about);
     } else {

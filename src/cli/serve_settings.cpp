@@ -65,6 +65,9 @@ using O = ServerOptions;
 const std::array settings_table{
     ServeSetting{"db", "FILE|URL", "The database", [](ServeSettings& s, const std::string& v) { s.db = v; },
                  [](const ServeSettings& s) { return json_text(shown(s.db)); }},
+    ServeSetting{"vector_index", "URL", "A server that keeps the vectors, too; else this process does",
+                 [](ServeSettings& s, const std::string& v) { s.vector_index = v; },
+                 [](const ServeSettings& s) { return json_text(shown(s.vector_index)); }},
     ServeSetting{"memory_budget", "BYTES", "For vectors, links and pages in memory; 0: no limit",
                  [](ServeSettings& s, const std::string& v) { s.memory_budget = number_of(v, 0, UINT64_MAX); },
                  [](const ServeSettings& s) { return fmt::to_string(s.memory_budget); }},
@@ -96,7 +99,10 @@ const std::array settings_table{
                  get_rate<&O::rate_burst>},
     ServeSetting{"keep_answers", "true|false", "Of searches, as long as nothing changes", set_flag<&O::keep_answers>,
                  get_flag<&O::keep_answers>},
-    ServeSetting{"cache_bytes", "BYTES", "For answers, sessions and rate limits", set_count<&O::cache_bytes>,
+    ServeSetting{"cache", "URL", "A server for answers, sessions and rate limits, which others may share",
+                 [](ServeSettings& s, const std::string& v) { s.cache = v; },
+                 [](const ServeSettings& s) { return json_text(shown(s.cache)); }},
+    ServeSetting{"cache_bytes", "BYTES", "For these in this process, without --cache", set_count<&O::cache_bytes>,
                  get_count<&O::cache_bytes>},
     ServeSetting{"access_log", "FILE", "A line of JSON for each request; -: standard error", set_text<&O::access_log>,
                  get_text<&O::access_log>},
@@ -168,7 +174,7 @@ const char* variable(const std::string& name) {
 
 void take_environment(ServeSettings& settings) {
   for (const ServeSetting& setting : settings_table) {
-    if (setting.name == "db") continue;  // every command reads that one
+    if (is_common(setting)) continue;
     if (const char* value = variable(setting.variable())) take(settings, setting, value, setting.variable());
   }
   for (const char* name : {"SOMA_API_TOKEN", "FRACTAL_API_TOKEN"}) {

@@ -12,7 +12,9 @@
 namespace fractal::cli {
 
 struct ServeSettings {
-  std::string db{};  // empty: as --db or FRACTAL_DB say
+  std::string db{};            // empty: as --db or FRACTAL_DB say
+  std::string vector_index{};  // a URL; empty: as --vector-index or FRACTAL_VECTOR_INDEX say, or in this process
+  std::string cache{};         // a URL; empty: in this process
   std::uint64_t memory_budget = 0;
   std::string durability = "full";
   ServerOptions server{};
@@ -29,6 +31,9 @@ struct ServeSetting {
   std::string variable() const;
 };
 std::span<const ServeSetting> serve_settings();
+
+// Those that every command has, as flags and variables.
+inline bool is_common(const ServeSetting& setting) { return setting.name == "db" || setting.name == "vector_index"; }
 
 // `flags`: by name, as they were given. FRACTAL_API_TOKEN (or SOMA_API_TOKEN) is the token: no flag shows it to others.
 ServeSettings serve_settings_of(const std::map<std::string, std::string>& flags, const std::string& file);

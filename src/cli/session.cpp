@@ -13,6 +13,12 @@
 namespace fractal::cli {
 namespace {
 
+Options indexed_at(const std::string& url, Options options) {
+  if (!url.empty()) check_url(url, vector_index_schemes());
+  options.vector_index = url;
+  return options;
+}
+
 Failure no_database(const std::string& db) {
   return {exit_backend, fmt::format("there is no database {0}; make one with: fractal --db {0} init", shown(db))};
 }
@@ -20,7 +26,7 @@ Failure no_database(const std::string& db) {
 }  // namespace
 
 void Session::use(Settings settings) {
-  if (settings.db != settings_.db) {
+  if (settings.db != settings_.db || settings.vector_index != settings_.vector_index) {
     if (memory_ && in_process(settings_.db)) throw usage_error("another --db would lose the memories of :memory:");
     memory_.reset();
   }
@@ -31,12 +37,14 @@ FractalMemory Session::create(Options options) {
   check_place(settings_.db);
   options.path = settings_.db;
   options.space = settings_.space;
-  memory_ = FractalMemory::open(std::move(options)).value();
+  memory_ = FractalMemory::open(indexed_at(settings_.vector_index, std::move(options))).value();
   return *memory_;
 }
 
 FractalMemory Session::memory(Access access, std::uint64_t budget) {
-  if (!memory_) memory_ = opened(settings_.db, access, {.memory_budget = budget});
+  if (!memory_) {
+    memory_ = opened(settings_.db, access, indexed_at(settings_.vector_index, {.memory_budget = budget}));
+  }
   return memory_->in(settings_.space);
 }
 

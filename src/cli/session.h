@@ -14,6 +14,7 @@ namespace fractal::cli {
 
 struct Settings {
   std::string db = "fractal.db";
+  std::string vector_index{};  // a URL; empty: in this process
   Space space{};
   bool json = false;
 };

@@ -105,6 +105,19 @@ TEST_CASE("buckets without end take no more than the room there is") {
   CHECK(at(*cache, "stays") == "x");
 }
 
+TEST_CASE("a cache by a URL") {
+  CHECK(add_cache_scheme("drawer", [](const std::string& url) -> Result<std::shared_ptr<Cache>> {
+    if (url != "drawer://top") return Error{Errc::not_found, "no such drawer"};
+    return make_memory_cache(10'000);
+  }));
+  const auto cache = open_cache("drawer://top").value();
+  cache->put("key", "value", 1h, Keep::while_room).value();
+  CHECK(at(*cache, "key") == "value");
+  CHECK(open_cache("drawer://bottom").error().code == Errc::not_found);
+  CHECK(open_cache("nowhere://x").error().code == Errc::unsupported);
+  CHECK(open_cache("x").error().code == Errc::invalid_argument);
+}
+
 TEST_CASE("threads") {
   const auto cache = make_memory_cache(50'000);
   const Cache::Bucket bucket{.per_second = 1e-6, .burst = 1000};

@@ -43,6 +43,12 @@ struct PgvectorOptions {
 FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_pgvector_index(const PgvectorOptions& options,
                                                                      std::shared_ptr<Storage> storage);
 
+// What Options::vector_index = "pgvector://..." does: the rest is as in a URL of PostgreSQL; options.create counts, and
+// read_only makes nothing.
+FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_pgvector_url(const std::string& url, const Options& options,
+                                                                   const std::shared_ptr<Storage>& storage);
+inline const bool pgvector_scheme_added = add_vector_index_scheme("pgvector", &open_pgvector_url);
+
 }  // namespace fractal
 
 #endif

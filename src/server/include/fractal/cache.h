@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fractal {
 
@@ -49,6 +50,14 @@ class FRACTAL_API Cache {
 // In this process. Holds at most about so many bytes with keys and what else an entry costs: half of them of what may go, a
 // quarter of what must stay, a quarter of buckets.
 FRACTAL_API std::shared_ptr<Cache> make_memory_cache(std::size_t most_bytes = 32u << 20);
+
+// How a URL leads to a cache. A component's header adds its schemes by itself: a program that includes <fractal/redis.h> can
+// open_cache("redis://..."). Replaces what was there; always true. Any thread.
+using CacheOpener = Result<std::shared_ptr<Cache>> (*)(const std::string& url);
+FRACTAL_API bool add_cache_scheme(std::string_view scheme, CacheOpener open);
+FRACTAL_API std::vector<std::string> cache_schemes();  // rising
+// invalid_argument: no URL; unsupported: a scheme that this program does not know; else what the cache says.
+FRACTAL_API Result<std::shared_ptr<Cache>> open_cache(const std::string& url);
 
 }  // namespace fractal
 

@@ -35,6 +35,28 @@ TEST_CASE("a URL of an unknown scheme is unsupported, and becomes no file") {
   CHECK_FALSE(std::filesystem::exists("nowhere:"));
 }
 
+TEST_CASE("an index by a URL follows the storage it was opened for") {
+  static std::shared_ptr<Storage> followed;
+  static std::string asked;
+  CHECK(add_vector_index_scheme("attic", [](const std::string& url, const Options&,
+                                            const std::shared_ptr<Storage>& storage) -> Result<std::shared_ptr<VectorIndex>> {
+    followed = storage;
+    asked = url;
+    return make_flat_index();
+  }));
+  const auto schemes = vector_index_schemes();
+  CHECK(std::find(schemes.begin(), schemes.end(), "attic") != schemes.end());
+  const auto storage = make_memory_storage();
+  const auto memory = FractalMemory::open({.storage = storage, .vector_index = "attic://box"}).value();
+  CHECK(asked == "attic://box");
+  CHECK(followed == storage);
+  followed.reset();
+  memory.store({.coordinate = {1}, .payload = R"({"text": "tea"})"}).value();
+  CHECK(memory.search("tea")->hits.size() == 1);
+  CHECK(FractalMemory::open({.vector_index = "nowhere://box"}).error().code == Errc::unsupported);
+  CHECK(FractalMemory::open({.vector_index = "box"}).error().code == Errc::invalid_argument);
+}
+
 TEST_CASE("a path with other signs before :// is a file") {
   const testing::TemporaryFolder folder;
   const std::string path = folder.file("a b:") + "//c.db";  // a folder's name ends with a colon
