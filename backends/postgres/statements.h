@@ -72,8 +72,8 @@ inline constexpr Statement fields{"read the indexed fields", "SELECT number, pat
 inline constexpr Statement space_of_view{
     "read the space",
     "SELECT " FRACTAL_SPACE
-    ", (SELECT min(fm_expires_at) FROM sfm_memories WHERE fm_space = fm_number AND fm_expires_at IS NOT NULL) "
-    "FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
+    ", (SELECT min(fm_expires_at) FROM sfm_memories WHERE fm_space = n.fm_number AND fm_expires_at IS NOT NULL) "
+    "FROM sfm_namespaces AS n WHERE n.fm_tenant = $1 AND n.fm_name = $2"};
 inline constexpr Statement lock_by_name{"read the space",
                                         "SELECT " FRACTAL_LOCKED_SPACE
                                         " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2 FOR UPDATE"};
