@@ -17,7 +17,7 @@ Usage: fractal [--db FILE|URL] [--tenant T] [--namespace N] [--json] COMMAND ...
 
 {}
   --db FILE|URL    the database [fractal.db; or the variable FRACTAL_DB]
-  --vector-index URL  a server that keeps the vectors, too [FRACTAL_VECTOR_INDEX]
+  --vector-index URL  a server that keeps the vectors [FRACTAL_VECTOR_INDEX]
   --tenant T       whose memories [default; FRACTAL_TENANT]
   --namespace N    which of them [default; FRACTAL_NAMESPACE]
   --json           an object of JSON a line, for programs
