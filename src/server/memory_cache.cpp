@@ -3,9 +3,9 @@
 #include <fractal/cache.h>
 
 #include "src/error.h"
+#include "src/server/token_bucket.h"
 
 #include <algorithm>
-#include <cmath>
 #include <list>
 #include <map>
 #include <mutex>
@@ -82,10 +82,7 @@ class MemoryCache final : public Cache {
       level.tokens -= 1;
       return Taken{true, level.tokens};
     }
-    const double seconds = (1 - level.tokens) / bucket.per_second;
-    const double most = 86'400;  // of a rate that is nearly nothing
-    return Taken{false, level.tokens,
-                 std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(1000 * std::min(seconds, most))))};
+    return Taken{false, level.tokens, wait_for_token(level.tokens, bucket.per_second)};
   }
 
  private:
