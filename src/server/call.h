@@ -30,6 +30,7 @@ struct Service {
   const ServerOptions& options;
   const Tokens& tokens;
   Cache& cache;
+  Cache& own_buckets;  // of rate limits, while the cache does not answer
   Sessions& sessions;
   Metrics& metrics;
   HealthProbe& health;

@@ -35,9 +35,12 @@ std::optional<std::string_view> bearer_token(const std::optional<std::string_vie
   return begin == std::string_view::npos ? std::string_view() : token.substr(begin);
 }
 
+// A session that cannot be looked up is neither good nor bad: 503.
 std::optional<Rights> rights_of(const Service& service, std::string_view token) {
   if (auto rights = service.tokens.find(token)) return rights;
-  return service.sessions.find(token).value();
+  auto rights = service.sessions.find(token);
+  if (!rights) service.metrics.cache_failed();
+  return std::move(rights).value();
 }
 
 // nullopt: nobody, and nobody is asked for.
@@ -78,13 +81,17 @@ void check_origin(const Service& service, const Request& request) {
 
 std::string whole(double value) { return fmt::to_string(static_cast<std::uint64_t>(std::min(value, 1e15))); }
 
-// One bucket for each token and tenant. A cache that does not answer refuses nobody.
+// One bucket for each token and tenant. While the cache does not answer, each server counts by itself.
 void check_rate(const Service& service, Admitted& admitted) {
   const Cache::Bucket bucket{service.options.rate_limit,
                              std::max({1.0, service.options.rate_limit, service.options.rate_burst})};
   if (bucket.per_second <= 0) return;
-  const auto taken =
-      service.cache.take(fmt::format("rate/{}/{}", admitted.rights.identity, admitted.space.tenant), bucket);
+  const std::string key = fmt::format("rate/{}/{}", admitted.rights.identity, admitted.space.tenant);
+  auto taken = service.cache.take(key, bucket);
+  if (!taken) {
+    service.metrics.cache_failed();
+    taken = service.own_buckets.take(key, bucket);
+  }
   if (!taken) return;
   const double until_full = (bucket.burst - taken->left) / bucket.per_second;
   const auto seconds = [](double time) { return whole(std::ceil(time)); };
@@ -167,6 +174,12 @@ template <class Run> Reply replied(Language language, const Run& run) {
 }
 
 }  // namespace
+
+bool may_wait_to_admit(const Service& service, const Request& request) {
+  if (!service.cache.may_wait()) return false;
+  return service.options.rate_limit > 0 ||
+         Sessions::looks_like(bearer_token(request.authorization, true).value_or(std::string_view()));
+}
 
 Admitted admit(const Service& service, const Request& request) {
   Admitted admitted;

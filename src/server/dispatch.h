@@ -36,7 +36,9 @@ struct Admitted {
   Language language = Language::english;
 };
 
-// Never waits: the token, the tenant and the route decide.
+// Whether admit() has to ask a cache that may be on another machine.
+bool may_wait_to_admit(const Service& service, const Request& request);
+// Else it never waits: the token, the tenant and the route decide.
 Admitted admit(const Service& service, const Request& request);
 // May take long. `admitted`, `body` and `upload` must live until the reply's last piece.
 Reply answer(const Service& service, const Admitted& admitted, std::string_view body, Spool* upload);

@@ -1,5 +1,5 @@
-// Requests and replies over one connection. Nothing here waits for another client, and nothing but the reading of a row
-// for the memory: calls run on work threads, and a client that is slow or silent costs a socket until its time is up.
+// Requests and replies over one connection. Nothing here waits for another client or machine, and nothing but the reading
+// of a row for the memory: calls run on work threads, and a client that is slow or silent costs a socket until its time is up.
 // A reply is begun only when the request has been read to its end.
 // A kind of stream takes a compiler a minute: each has a file of its own, serve_tcp.cpp and so on.
 #ifndef FRACTAL_SRC_SERVER_EXCHANGE_H
@@ -196,17 +196,24 @@ template <class Stream> class Exchange {
   Task<bool> admitted(Parser& parser) {
     const auto& request = parser.get();
     const auto target = request.target();
-    const Admitted admitted =
-        admit(shared_.service, {.method = {request.method_string().data(), request.method_string().size()},
-                                .target = {target.data(), target.size()},
-                                .authorization = view(request, "Authorization"),
-                                .accept_language = view(request, "Accept-Language"),
-                                .tenant = view(request, "X-Soma-Tenant"),
-                                .space = view(request, "X-Soma-Namespace"),
-                                .host = view(request, "Host"),
-                                .origin = view(request, "Origin"),
-                                .fetch_site = view(request, "Sec-Fetch-Site"),
-                                .last_event = view(request, "Last-Event-ID")});
+    const Request asked{.method = {request.method_string().data(), request.method_string().size()},
+                        .target = {target.data(), target.size()},
+                        .authorization = view(request, "Authorization"),
+                        .accept_language = view(request, "Accept-Language"),
+                        .tenant = view(request, "X-Soma-Tenant"),
+                        .space = view(request, "X-Soma-Namespace"),
+                        .host = view(request, "Host"),
+                        .origin = view(request, "Origin"),
+                        .fetch_site = view(request, "Sec-Fetch-Site"),
+                        .last_event = view(request, "Last-Event-ID")};
+    Admitted admitted;
+    if (may_wait_to_admit(shared_.service, asked)) {
+      const bool free = shared_.waiting.load() < options_.most_waiting;
+      if (free) admitted = co_await on_worker([&] { return admit(shared_.service, asked); });
+      if (!free) admitted.refused = refusal(503, Say::unavailable, Language::english);
+    } else {
+      admitted = admit(shared_.service, asked);
+    }
     const Head head = Head::of(request);
     const Operation* const operation = admitted.operation;
     const bool wanted = operation != nullptr && (operation->body != nullptr || operation->uploads);

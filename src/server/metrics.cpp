@@ -43,6 +43,7 @@ std::string Metrics::text() const {
   };
   counter("fractal_kept_answers_total", "Searches answered from the cache.", cache_hits_);
   counter("fractal_missed_answers_total", "Searches that the cache had no answer for.", cache_misses_);
+  counter("fractal_cache_failures_total", "Calls that the cache did not answer.", cache_failures_);
   counter("fractal_rate_limited_total", "Requests refused by a rate limit.", rate_limited_);
   const std::lock_guard lock(mutex_);
   counter("fractal_vectors_compared_total", "By searches.", visited_);

@@ -30,6 +30,7 @@ class Metrics {
   // `kind`: "store", "patch", "delete", "link", "unlink", "batch" or "import"; it lives as long as the program.
   void wrote(std::string_view kind, std::uint64_t count = 1);
   void asked_cache(bool hit) noexcept { ++(hit ? cache_hits_ : cache_misses_); }
+  void cache_failed() noexcept { ++cache_failures_; }
   void refused_by_rate() noexcept { ++rate_limited_; }
 
   // Counters and histograms; what is measured now is for the caller to add.
@@ -48,7 +49,7 @@ class Metrics {
   std::map<std::string_view, std::uint64_t> writes_;
   std::uint64_t visited_ = 0;
   std::atomic<std::int64_t> connections_{0};
-  std::atomic<std::uint64_t> cache_hits_{0}, cache_misses_{0}, rate_limited_{0};
+  std::atomic<std::uint64_t> cache_hits_{0}, cache_misses_{0}, cache_failures_{0}, rate_limited_{0};
 };
 
 }  // namespace fractal::server

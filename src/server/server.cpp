@@ -114,10 +114,22 @@ struct Server::Impl {
         tokens(std::move(those)),
         access_log(std::move(log)),
         cache(options.cache ? options.cache : make_memory_cache(options.cache_bytes)),
+        own_buckets(make_memory_cache(options.cache_bytes)),
         sessions(*cache, *tokens),
         spools{.folder = options.spool_folder, .most_bytes = options.most_spooled},
-        service{std::move(given), options, *tokens, *cache,   sessions,  metrics,
-                health,           spools,  changes, new_id(), giving_up, std::chrono::steady_clock::now()},
+        service{.memory = std::move(given),
+                .options = options,
+                .tokens = *tokens,
+                .cache = *cache,
+                .own_buckets = *own_buckets,
+                .sessions = sessions,
+                .metrics = metrics,
+                .health = health,
+                .spools = spools,
+                .changes = changes,
+                .id = new_id(),
+                .giving_up = giving_up,
+                .started = std::chrono::steady_clock::now()},
         workers(options.work_threads),
         shared{service, workers, connections, *access_log, metrics},
         io(options.io_threads) {}
@@ -138,7 +150,7 @@ struct Server::Impl {
   ServerOptions options;
   std::unique_ptr<Tokens> tokens;
   std::unique_ptr<AccessLog> access_log;
-  std::shared_ptr<Cache> cache;
+  std::shared_ptr<Cache> cache, own_buckets;
   server::Sessions sessions;
   Metrics metrics;
   server::HealthProbe health;

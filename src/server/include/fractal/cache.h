@@ -15,8 +15,9 @@
 
 namespace fractal {
 
-// Any thread may call, also those that must not wait for long: a request is let in by it. Keys and values are any bytes.
-// Nothing here has to survive the process.
+// Any thread may call, also those that must not wait for long: a request is let in by it (but see may_wait()). Keys and
+// values are any bytes. Nothing here has to survive the process. Where an error is returned, the server makes an answer
+// anew, counts rates by itself, and lets nobody in by a session (503).
 class FRACTAL_API Cache {
  public:
   virtual ~Cache() = default;
@@ -45,6 +46,9 @@ class FRACTAL_API Cache {
   };
   // One token of the bucket with this key.
   virtual Result<Taken> take(std::string_view key, const Bucket& bucket) = 0;
+
+  // Whether a call may wait for another machine: then the server makes it from a thread that may wait.
+  virtual bool may_wait() const { return false; }
 };
 
 // In this process. Holds at most about so many bytes with keys and what else an entry costs: half of them of what may go, a
