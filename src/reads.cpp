@@ -231,7 +231,7 @@ Result<Stats> Reads::stats() const {
 Result<SpaceState> Reads::state() const {
   const Control control;
   FRACTAL_TRY_INTO(const Look look, database_->look(space_, pinned_, control));
-  return SpaceState{look.space().number, look.space().sequence, look.expired_ids().size()};
+  return SpaceState{look.space().number, look.space().sequence, look.expired_ids().size(), look.view().mark()};
 }
 
 }  // namespace fractal

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace fractal {
@@ -18,6 +19,7 @@ struct SpaceRow {
   SpaceRecord record{};
   std::uint64_t audit_records = 0;
   std::int64_t audit_oldest = INT64_MAX;  // microseconds
+  std::string mark{};                     // ReadView::mark() of who reads it; never written
 
   friend bool operator==(const SpaceRow&, const SpaceRow&) = default;
 };

@@ -22,12 +22,18 @@ constexpr std::int64_t vectors_per_page = 1'024;
 
 class View final : public ReadView {
  public:
-  View(Lease lease, SpaceRecord record, std::optional<Time> first_expiry)
-      : lease_(std::move(lease)), connection_(*lease_), record_(std::move(record)), first_expiry_(first_expiry) {}
+  View(Lease lease, SpaceRow row, std::optional<Time> first_expiry)
+      : lease_(std::move(lease)),
+        connection_(*lease_),
+        record_(std::move(row.record)),
+        mark_(std::move(row.mark)),
+        first_expiry_(first_expiry) {}
   View(const View&) = delete;
   View& operator=(const View&) = delete;
 
   const SpaceRecord& space() const override { return record_; }
+  // The token of the last commit of the library, and the transaction that wrote last: another program's leaves no token.
+  std::string mark() const override { return mark_; }
   void obey(const Control* control) override { connection_.obey(control); }
 
   Result<std::optional<Row>> get(std::string_view key, Columns columns) override {
@@ -250,6 +256,7 @@ class View final : public ReadView {
   Lease lease_;
   Connection& connection_;
   SpaceRecord record_;
+  std::string mark_;
   std::optional<Time> first_expiry_;
   std::optional<std::vector<Field>> fields_{};
   std::vector<float> vector_{};
@@ -269,7 +276,7 @@ Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, boo
     read_space(rows, 0, row);
     if (!rows.null(0, space_columns)) first_expiry = rows.time(0, space_columns);
   }
-  return std::unique_ptr<ReadView>(std::make_unique<View>(std::move(lease), std::move(row.record), first_expiry));
+  return std::unique_ptr<ReadView>(std::make_unique<View>(std::move(lease), std::move(row), first_expiry));
 }
 
 }  // namespace fractal::postgres_backend

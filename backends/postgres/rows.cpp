@@ -97,6 +97,7 @@ void read_space(const Rows& rows, int at, SpaceRow& space) {
   space.audit_records = rows.natural(at, 16);
   space.audit_oldest = rows.integer(at, 17);
   record.embedder = rows.bytes(at, 18);
+  space.mark = rows.bytes(at, 19);
 }
 
 std::string embedding_bytes(std::span<const float> vector) {

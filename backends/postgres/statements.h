@@ -18,7 +18,8 @@
 #define FRACTAL_SPACE                                                                                        \
   "fm_number, fm_tenant, fm_name, fm_sequence, fm_last_id, fm_horizon, fm_memories, fm_semantic, fm_links, " \
   "fm_vectors, fm_dimension, fm_metric, fm_words0, fm_words1, fm_words2, fm_words3, fm_audit_records, "      \
-  "fm_audit_oldest, fm_embedder"
+  "fm_audit_oldest, fm_embedder, "                                                                           \
+  "CASE WHEN fm_tokens = '' THEN '' ELSE substr(fm_tokens, 1, 8) || convert_to(xmin::text, 'UTF8') END"
 #define FRACTAL_LOCKED_SPACE FRACTAL_SPACE ", fm_commits"
 // A time for people, of microseconds: the server's own times end in the year 294276.
 #define FRACTAL_TIME(number) \
@@ -26,7 +27,7 @@
 
 namespace fractal::postgres_backend {
 
-inline constexpr int space_columns = 19, whole_link_columns = 7;  // of FRACTAL_SPACE and FRACTAL_WHOLE_LINK
+inline constexpr int space_columns = 20, whole_link_columns = 7;  // of FRACTAL_SPACE and FRACTAL_WHOLE_LINK
 
 // The same statement for each choice of columns.
 struct OfColumns {

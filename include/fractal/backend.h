@@ -160,6 +160,9 @@ class FRACTAL_API ReadView {
  public:
   virtual ~ReadView() = default;
   virtual const SpaceRecord& space() const = 0;
+  // Sets the last commit of the space apart from every other, also from one with the same sequence in another history of
+  // the database: a backup that was restored, a failover that lost commits. Empty: not known.
+  virtual std::string mark() const { return {}; }
   virtual Result<std::optional<Row>> get(std::string_view key, Columns columns) = 0;
   // In the order of `ids` (rising); those that are not there are left out.
   virtual Result<std::vector<Row>> fetch(std::span<const MemoryId> ids, Columns columns) = 0;

@@ -394,11 +394,13 @@ struct Stats {
 };
 
 // What the answers of a space depend on besides the question: two calls between which it stays the same have the same
-// answer, so that answers can be kept by it. Made anew, an erased space has another number.
+// answer, so that answers can be kept by it. Made anew, an erased space has another number. Programs that share a storage
+// may share answers if there is a mark: without one, the same numbers may mean something else in another database.
 struct SpaceState {
   std::uint64_t number = 0;  // of the space in its database; 0: it does not exist
   std::uint64_t sequence = 0;
   std::uint64_t expired = 0;  // memories whose time is up, and which are not removed yet
+  std::string mark{};         // of the last commit, in this history of the database alone; empty: the storage has none
 
   friend bool operator==(const SpaceState&, const SpaceState&) = default;
 };

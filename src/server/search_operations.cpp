@@ -132,15 +132,21 @@ Reply answer(Call& call, const Fields& fields, const std::string& where) {
   return many ? of_many_hits(std::move(*moment), std::move(found)) : of_hits(found);
 }
 
+// By the commit that was the last one: servers of the same version share it. Without its mark, by this run of the server.
+std::string key_of(const Call& call, const SpaceState& state, const std::string& where, std::string_view asked) {
+  const Space& space = call.memory.space();
+  std::string text = fmt::format("{} {} {} {} {} {} {} ", version(), where, space.tenant.size(), space.tenant,
+                                 state.number, state.sequence, state.expired);
+  text += state.mark.empty() ? "run " + call.service.id : fmt::format("commit {} {}", state.mark.size(), state.mark);
+  return "answer/" + digest_of((text += '\n') += asked);
+}
+
 // The same question about the same state of the space has the same answer.
 Reply answer_or_kept(Call& call, const Fields& fields, const std::string& where, std::string_view asked) {
   const SpaceState state = call.memory.state().value();
-  const Space& space = call.memory.space();
-  const std::string key =
-      "answer/" + digest_of(fmt::format("{} {} {} {} {} {} {}", call.service.id, where, space.tenant.size(),
-                                        space.tenant, state.number, state.sequence, state.expired) +
-                            '\n' + std::string(asked));
+  const std::string key = key_of(call, state, where, asked);
   auto kept = call.service.cache.get(key);
+  if (!kept) call.service.metrics.cache_failed();
   const bool hit = kept && *kept;
   call.service.metrics.asked_cache(hit);
   if (hit) return {.body = std::move(**kept)};
