@@ -4,7 +4,12 @@ if(TARGET FractalMemory_server)
     fractal_test(server_${name} server/${name}_test.cpp)
     target_link_libraries(server_${name} PRIVATE FractalMemory::server)
   endforeach()
-  set_tests_properties(server_cache server_threads PROPERTIES LABELS tsan)
+  # conformance_<name>_cache: the suite, and a file that defines make_empty_cache().
+  fractal_suite(cache_suite conformance/cache_conformance.cpp)
+  target_link_libraries(cache_suite PRIVATE FractalMemory::server)
+  fractal_test(conformance_memory_cache ${cache_suite} conformance/memory_cache.cpp)
+  target_link_libraries(conformance_memory_cache PRIVATE FractalMemory::server)
+  set_tests_properties(conformance_memory_cache server_cache server_threads PROPERTIES LABELS tsan)
 endif()
 
 # The server by the real binary, over real sockets, by Python's unittest. Kills are many and memory is measured on the
