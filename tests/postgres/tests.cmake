@@ -1,17 +1,8 @@
-# On real servers, which the fixtures start: tools/services.
+# On real servers.
 if(NOT TARGET FractalMemory_postgres)
   return()
 endif()
 find_package(PostgreSQL REQUIRED)
-string(MD5 services "${PROJECT_BINARY_DIR}")
-string(SUBSTRING "${services}" 0 8 services)
-# fractal_service(name fixture folder): a server of this build's own.
-function(fractal_service name fixture folder)
-  add_test(NAME ${fixture}.up COMMAND "${PROJECT_SOURCE_DIR}/tools/services" up "${folder}" ${name})
-  add_test(NAME ${fixture}.down COMMAND "${PROJECT_SOURCE_DIR}/tools/services" down "${folder}")
-  set_tests_properties(${fixture}.up PROPERTIES FIXTURES_SETUP ${fixture} ENVIRONMENT "FRACTAL_SERVICES_FSYNC=off")
-  set_tests_properties(${fixture}.down PROPERTIES FIXTURES_CLEANUP ${fixture})
-endfunction()
 fractal_service(postgres services "/tmp/fractal_services_${services}")
 fractal_service(pgvector pgvector "/tmp/fractal_pgvector_${services}")
 

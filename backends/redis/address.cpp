@@ -1,0 +1,141 @@
+// Invariant: a part of a URL that is not understood is an error, and no error shows a part that may be a password.
+#include "backends/redis/address.h"
+
+#include "src/error.h"
+
+#include <charconv>
+#include <limits>
+
+namespace fractal::redis_backend {
+namespace {
+
+template <class... Args> Error wrong(fmt::format_string<Args...> format, Args&&... args) {
+  return {Errc::invalid_argument, "redis URL: " + fmt::format(format, std::forward<Args>(args)...)};
+}
+
+template <class Number> bool read_number(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+Result<std::string> decoded(std::string_view text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      bytes += text[i];
+      continue;
+    }
+    unsigned value = 0;
+    const std::string_view digits = text.substr(i + 1, 2);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (error != std::errc() || end != digits.data() + 2) return wrong("\"%\" without two hexadecimal digits");
+    bytes += static_cast<char>(value);
+    i += 2;
+  }
+  if (bytes.find('\0') != bytes.npos) return wrong("a byte of zero");
+  return bytes;
+}
+
+// What stands before and behind `mark`; nothing behind it if it is not there.
+struct Cut {
+  std::string_view before, behind;
+  bool found = false;
+};
+Cut cut(std::string_view text, char mark) {
+  const auto at = text.find(mark);
+  if (at == text.npos) return {text, {}, false};
+  return {text.substr(0, at), text.substr(at + 1), true};
+}
+
+Result<void> read_login(std::string_view login, Address& address) {
+  const Cut parts = cut(login, ':');
+  FRACTAL_TRY_INTO(address.user, decoded(parts.before));
+  FRACTAL_TRY_INTO(address.password, decoded(parts.behind));
+  if (!address.user.empty() && address.password.empty()) return wrong("a user without a password");
+  return {};
+}
+
+Result<void> read_host(std::string_view text, Endpoint& endpoint) {
+  std::string_view host = text, port;
+  if (text.starts_with('[')) {
+    const auto end = text.find(']');
+    if (end == text.npos) return wrong("\"[\" without \"]\"");
+    host = text.substr(1, end - 1);
+    const std::string_view rest = text.substr(end + 1);
+    if (!rest.empty() && rest.front() != ':') return wrong("something between the host and its port");
+    port = rest.substr(std::min<std::size_t>(1, rest.size()));
+  } else if (const Cut parts = cut(text, ':'); parts.found) {
+    host = parts.before;
+    port = parts.behind;
+  }
+  if (host.empty()) return wrong("no host");
+  FRACTAL_TRY_INTO(endpoint.host, decoded(host));
+  if (!port.empty() && (!read_number(port, endpoint.port) || endpoint.port == 0)) return wrong("the port is none");
+  return {};
+}
+
+Result<void> read_parameters(std::string_view text, bool socket, Address& address) {
+  while (!text.empty()) {
+    const Cut one = cut(text, '&');
+    text = one.behind;
+    const Cut parts = cut(one.before, '=');
+    if (parts.before == "prefix") {
+      FRACTAL_TRY_INTO(address.prefix, decoded(parts.behind));
+    } else if (parts.before == "db" && socket) {
+      if (!read_number(parts.behind, address.database)) return wrong("db is no number");
+    } else {
+      return wrong("there is no setting of this name, only prefix{}", socket ? " and db" : "");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Endpoint::name() const {
+  if (host.empty()) return "redis " + path;
+  return host.find(':') == host.npos ? fmt::format("redis {}:{}", host, port)
+                                     : fmt::format("redis [{}]:{}", host, port);
+}
+
+Result<Address> address_of(std::string_view url) {
+  const auto end = url.find("://");
+  const std::string_view scheme = url.substr(0, std::min(end, url.size()));
+  if (scheme == "rediss") {
+    return make_error(Errc::unsupported,
+                      "redis URL: rediss:// wants TLS, which the component redis does not speak; use "
+                      "redis:// in a network of your own, or to a tunnel on this machine");
+  }
+  const bool socket = scheme == "redis+unix";
+  if (end == url.npos || (scheme != "redis" && !socket)) return wrong("it begins with redis:// or redis+unix://");
+  Address address;
+  const Cut query = cut(url.substr(end + 3), '?');
+  FRACTAL_TRY(read_parameters(query.behind, socket, address));
+  const auto slash = std::min(query.before.find('/'), query.before.size());
+  std::string_view authority = query.before.substr(0, slash);
+  const std::string_view path = query.before.substr(slash);
+  if (const auto at = authority.rfind('@'); at != authority.npos) {
+    FRACTAL_TRY(read_login(authority.substr(0, at), address));
+    authority.remove_prefix(at + 1);
+  }
+  if (socket) {
+    if (!authority.empty() || path.size() < 2) return wrong("redis+unix:// and the whole path of a socket");
+    FRACTAL_TRY_INTO(address.endpoint.path, decoded(path));
+    return address;
+  }
+  FRACTAL_TRY(read_host(authority, address.endpoint));
+  if (path.size() > 1 && !read_number(path.substr(1), address.database)) return wrong("the database is no number");
+  return address;
+}
+
+std::optional<Endpoint> endpoint_of(std::string_view text, const Endpoint& here) {
+  const auto colon = text.rfind(':');
+  Endpoint endpoint;
+  if (colon == text.npos || !read_number(text.substr(colon + 1), endpoint.port)) return std::nullopt;
+  endpoint.host = text.substr(0, colon);
+  if (endpoint.host.empty()) endpoint.host = here.host;
+  if (endpoint.host.empty()) return std::nullopt;
+  return endpoint;
+}
+
+}  // namespace fractal::redis_backend

@@ -1,0 +1,21 @@
+// The suite on a Redis, each cache with a prefix of its own. FRACTAL_TEST_REDIS is its URL.
+#include "tests/conformance/cache_setting.h"
+
+#include <fractal/redis.h>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+
+namespace fractal::testing {
+
+std::shared_ptr<Cache> make_empty_cache() {
+  static std::atomic<int> number{0};
+  const char* const url = std::getenv("FRACTAL_TEST_REDIS");
+  if (url == nullptr) std::exit(77);
+  return open_redis_cache({.url = url, .prefix = fmt::format("suite-{}-{}", ::getpid(), ++number)}).value();
+}
+
+}  // namespace fractal::testing

@@ -1,0 +1,341 @@
+"""Two `fractal serve` on one PostgreSQL, sharing one Redis: what they share, and what is left when it is taken away."""
+
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "server"))
+import serving
+from fault_proxy import FaultProxy
+
+SECONDS = int(os.environ.get("FRACTAL_FAULT_SECONDS", "8"))
+
+
+class Redis:
+    """On a socket of the folder; what it has is gone when it is killed."""
+
+    def __init__(self, folder):
+        self.folder, self.socket = folder, os.path.join(folder, "redis")
+        self.start()
+
+    def start(self):
+        with open(os.path.join(self.folder, "redis_log"), "ab") as log:
+            self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no",
+                                             "--dir", self.folder], stdout=log, stderr=log)
+        while self.ask("ping") != "PONG":
+            time.sleep(0.02)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def freeze(self, seconds):
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
+    def ask(self, *words):
+        return subprocess.run(["redis-cli", "-s", self.socket, *words], capture_output=True, text=True).stdout.strip()
+
+
+class Servers(unittest.TestCase):
+    words = ()
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.redis = Redis(self.folder)
+        self.addCleanup(self.redis.kill)
+        self.database = serving.fresh_database()
+        self.tokens([("all", "all-token", ["admin"], ["*"]), ("ada", "ada-token", ["read", "write"], ["ada"])])
+        self.running = []
+        self.addCleanup(self.stop)
+        self.servers = [self.serve(), self.serve()]
+
+    def serve(self, socket=None):
+        self.running.append(serving.Server(self.folder, "--token-file", "tokens.json", "--cache", f"redis+unix://{socket or self.redis.socket}",
+                                           *self.words, token=None, db=self.database))
+        return self.running[-1]
+
+    def stop(self):
+        codes = [server.stop() for server in self.running]
+        self.running = []
+        self.assertEqual(codes, [0] * len(codes), pathlib.Path(self.folder, "stderr").read_text(encoding="utf-8", errors="replace"))
+
+    def tokens(self, tokens):
+        entries = [{"name": name, "sha256": hashlib.sha256(secret.encode()).hexdigest(), "tenants": tenants, "permissions": permissions}
+                   for name, secret, permissions, tenants in tokens]
+        pathlib.Path(self.folder, "tokens.json").write_text(json.dumps({"tokens": entries}), encoding="utf-8")
+
+    def ask(self, server, method, path, body=None, token="all-token", tenant=None):
+        client = server.client()
+        headers = {"Authorization": f"Bearer {token}", **({"X-Soma-Tenant": tenant} if tenant else {})}
+        client.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = client.getresponse()
+        answer = serving.Answer(response, response.read())
+        client.close()
+        return answer
+
+    def good(self, *arguments, **options):
+        answer = self.ask(*arguments, **options)
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.json()
+
+    def count(self, server, name):
+        text = self.ask(server, "GET", "/metrics").body.decode()
+        return int(next(line for line in text.splitlines() if line.startswith(name + " ")).split()[1])
+
+
+class Shared(Servers):
+    def test_a_session_of_one_is_known_to_the_other_and_ends_for_both(self):
+        one, two = self.servers
+        session = self.good(one, "POST", "/sessions", {"expires_in": 600}, token="ada-token")
+        for server in self.servers:
+            self.good(server, "POST", "/memories", {"coord": "1", "payload": {}}, token=session["token"])
+            self.assertEqual(self.ask(server, "DELETE", "/memories/1", token=session["token"]).status, 403)
+            self.assertEqual(self.ask(server, "GET", "/memories", token=session["token"], tenant="bob").status, 403)
+        self.assertTrue(self.good(two, "DELETE", f"/sessions/{session['id']}", token="ada-token")["revoked"])
+        for server in self.servers:
+            self.assertEqual(self.ask(server, "GET", "/memories", token=session["token"]).status, 401)
+        self.assertFalse(self.good(one, "DELETE", f"/sessions/{session['id']}", token="ada-token")["revoked"])
+        short = self.good(two, "POST", "/sessions", {"expires_in": 1}, token="ada-token")
+        self.good(one, "GET", "/memories", token=short["token"])
+        time.sleep(1.2)
+        self.assertEqual([self.ask(server, "GET", "/memories", token=short["token"]).status for server in self.servers], [401, 401])
+        keys = self.redis.ask("keys", "*")
+        for secret in ("ada-token", "all-token", session["token"], short["token"]):
+            self.assertNotIn(secret, keys)
+        dump = "".join(self.redis.ask("get", key) for key in keys.splitlines() if "value:session" in key)
+        self.assertNotIn("-token", dump)
+
+    def test_answers_are_shared_and_never_stale(self):
+        one, two = self.servers
+        question = {"query": "green tea", "top_k": 50}
+
+        def kept():
+            return sum(self.count(server, "fractal_kept_answers_total") for server in self.servers)
+
+        for number in range(12):
+            writer, reader = self.servers[number % 2], self.servers[1 - number % 2]
+            self.good(writer, "POST", "/memories", {"coord": f"1,{number}", "payload": {"text": f"green tea number {number}"}})
+            before = kept()
+            first = self.good(reader, "POST", "/memories/search", question)
+            self.assertEqual(len(first["memories"]), number + 1)
+            self.assertEqual(kept(), before)
+            self.assertEqual(self.good(writer, "POST", "/memories/search", question), first)  # found by the other
+            self.assertEqual(kept(), before + 1)
+            self.assertEqual(self.good(reader, "POST", "/memories/search", question, tenant="bob")["memories"], [])
+        self.good(one, "DELETE", "/memories/1,3")
+        self.assertEqual([len(self.good(server, "POST", "/memories/search", question)["memories"]) for server in (two, one)], [11, 11])
+        # A writer beside the servers, and one beside the library.
+        subprocess.run([serving.PROGRAM, "--db", self.database, "store", "9", '{"text": "green tea leaves"}'], check=True, capture_output=True)
+        self.assertEqual(len(self.good(one, "POST", "/memories/search", question)["memories"]), 12)
+        self.good(one, "DELETE", "/spaces")
+        self.assertEqual([self.good(server, "POST", "/memories/search", question)["memories"] for server in (two, one)], [[], []])
+
+    def test_a_database_that_was_set_back_has_other_answers(self):
+        """As a backup that is restored: the same numbers again, for other commits."""
+        question = {"query": "drink", "top_k": 5}
+
+        def run(*words, **more):
+            return subprocess.run([words[0], os.environ["FRACTAL_TEST_POSTGRES"], *words[1:]], check=True, capture_output=True, text=True, **more).stdout
+
+        schema = self.database.rsplit("%3D", 1)[1]
+        self.good(self.servers[0], "POST", "/memories", {"coord": "1", "payload": {"text": "drink water"}})
+        dump = run("pg_dump", "-n", schema)
+        answers = []
+        for text in ("drink black coffee", "drink green tea"):
+            stored = self.good(self.servers[0], "POST", "/memories", {"coord": "2", "payload": {"text": text}})
+            self.assertTrue(stored["created"])
+            answers.append(self.good(self.servers[0], "POST", "/memories/search", question))
+            self.assertIn(text, [hit["payload"]["text"] for hit in answers[-1]["memories"]])
+            self.stop()
+            run("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", f"DROP SCHEMA {schema} CASCADE")
+            run("psql", "-qX", "-v", "ON_ERROR_STOP=1", input=dump)
+            self.servers = [self.serve(), self.serve()]
+        self.assertEqual(answers[0]["sequence"], answers[1]["sequence"])
+
+    def test_names_that_a_protocol_is_made_of(self):
+        for tenant in ("a}b{c", "*3 $3 SET", "'; FLUSHALL --", "%0d%0aDEL%20x", "x" * 255):
+            for server in self.servers:
+                stored = self.good(server, "POST", "/memories", {"coord": "1", "payload": {"text": f"tea of {tenant}"}}, tenant=tenant)
+                found = self.good(server, "POST", "/memories/search", {"query": "tea\r\n*1\r\n$8\r\nFLUSHALL\r\n"}, tenant=tenant)
+                self.assertEqual([hit["payload"]["text"] for hit in found["memories"]], [f"tea of {tenant}"], stored)
+
+    def test_without_redis(self):
+        session = self.good(self.servers[0], "POST", "/sessions", {}, token="ada-token")["token"]
+        self.redis.kill()
+        for server in (*self.servers, self.serve()):  # also one that begins now
+            self.good(server, "POST", "/memories", {"coord": "1", "payload": {"text": "tea"}})
+            for _ in range(3):
+                self.assertEqual(len(self.good(server, "POST", "/memories/search", {"query": "tea"})["memories"]), 1)
+            for method, path, token in (("GET", "/memories", session), ("POST", "/sessions", "ada-token"), ("GET", "/memories", "fms_unknown"),
+                                        ("DELETE", "/sessions/abc", "ada-token")):
+                answer = self.ask(server, method, path, {} if method == "POST" else None, token=token)
+                self.assertEqual((answer.status, list(answer.json())), (503, ["detail"]), (method, path))
+            self.assertEqual(self.ask(server, "GET", "/memories", token="unknown").status, 401)
+            health = self.good(server, "GET", "/health")
+            cache = next(service for service in health["services"] if service["name"] == "cache")
+            self.assertEqual((health["healthy"], cache["healthy"], len(cache["details"]["problems"])), (True, False, 1))
+            self.assertEqual(self.ask(server, "GET", "/healthz").status, 200)
+            self.assertGreater(self.count(server, "fractal_cache_failures_total"), 0)
+        self.redis.start()
+        end = time.monotonic() + 10
+        while self.ask(self.servers[0], "POST", "/sessions", {}, token="ada-token").status != 200:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+
+
+class Rates(Servers):
+    words = ("--rate-limit", "0.5", "--rate-burst", "20")
+
+    def test_requests_are_counted_together(self):
+        statuses = [self.ask(self.servers[i % 2], "GET", "/memories", tenant="a").status for i in range(40)]
+        self.assertIn(statuses.count(200), range(20, 24))  # some flow in meanwhile
+        self.assertEqual(set(statuses), {200, 429})
+        refused = self.ask(self.servers[0], "GET", "/memories", tenant="a")
+        self.assertEqual((refused.status, refused.headers["X-RateLimit-Limit"]), (429, "20"))
+        self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
+        self.assertEqual(self.ask(self.servers[0], "GET", "/memories", tenant="b").status, 200)
+
+    def test_each_counts_by_itself_without_redis(self):
+        self.redis.kill()
+        for server in self.servers:
+            statuses = [self.ask(server, "GET", "/memories", tenant="a").status for _ in range(40)]
+            self.assertIn(statuses.count(200), range(20, 24))
+            self.assertEqual(set(statuses), {200, 429})
+
+
+class Client(threading.Thread):
+    """A tenant of its own, so that it knows what is there; each request goes to one server or the other."""
+
+    def __init__(self, number, servers, until, sessions_end):
+        super().__init__()
+        self.number, self.ports, self.until, self.sessions_end = number, [server.port for server in servers], until, sessions_end
+        self.random = random.Random(number)
+        self.connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for port in self.ports]
+        self.texts, self.stored = {}, 0
+        self.session = self.revoked = None
+        self.statuses, self.wrong = {}, None
+
+    def ask(self, method, path, body=None, token="all-token"):
+        client = self.random.choice(self.connections)
+        headers = {"Authorization": f"Bearer {token}", "X-Soma-Tenant": f"tenant {self.number}"}
+        client.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = client.getresponse()
+        text = response.read()
+        kind = "token" if token == "all-token" and not path.startswith("/sessions") else "session"
+        self.statuses[kind, response.status] = self.statuses.get((kind, response.status), 0) + 1
+        return response.status, json.loads(text)
+
+    def expect(self, true, what):
+        if not true:
+            raise AssertionError(what)
+
+    def run(self):
+        try:
+            while time.monotonic() < self.until:
+                self.step()
+        except Exception as wrong:  # the test says it
+            self.wrong = repr(wrong)
+        for connection in self.connections:
+            connection.close()
+
+    def step(self):
+        choice = self.random.random()
+        if choice < 0.15:
+            self.stored += 1
+            coord, text = f"{self.random.randrange(12)}.0", f"tea number {self.stored}"
+            status, _ = self.ask("POST", "/memories", {"coord": coord, "payload": {"text": text}})
+            self.expect(status == 200, f"store: {status}")
+            self.texts[float(coord)] = text
+        elif choice < 0.75:
+            status, answer = self.ask("POST", "/memories/search", {"query": "tea", "top_k": 50, "mode": "keyword"})
+            self.expect(status == 200, f"search: {status}")
+            found = {hit["coordinate"][0]: hit["payload"]["text"] for hit in answer["memories"]}
+            self.expect(found == self.texts, f"found {found}, there is {self.texts}")
+        elif self.session is None:
+            status, answer = self.ask("POST", "/sessions", {"expires_in": 3600})
+            self.expect(status in (200, 503), f"open a session: {status}")
+            if status == 200:
+                self.session = answer
+        elif choice < 0.95:
+            status, _ = self.ask("GET", "/memories?limit=1", token=self.session["token"])
+            self.expect(status in (200, 503) or status == 401 and self.sessions_end, f"session: {status}")
+            if status == 401:
+                self.session = None
+        else:
+            status, answer = self.ask("DELETE", f"/sessions/{self.session['id']}")
+            self.expect(status in (200, 503), f"close a session: {status}")
+            if status == 200:
+                self.revoked = self.session["token"]
+            self.session = None  # or it is not known
+        if self.revoked and choice < 0.05:
+            status, _ = self.ask("GET", "/memories?limit=1", token=self.revoked)
+            self.expect(status in (401, 503), f"a session that was closed: {status}")
+
+
+class Faults(Servers):
+    def run_clients(self, servers, trouble, sessions_end):
+        until = time.monotonic() + SECONDS
+        clients = [Client(number, servers, until, sessions_end) for number in range(4)]
+        for client in clients:
+            client.start()
+        while time.monotonic() < until:
+            trouble()
+        for client in clients:
+            client.join()
+        self.assertEqual([client.wrong for client in clients], [None] * len(clients))
+        statuses = {}
+        for client in clients:
+            for status, count in client.statuses.items():
+                statuses[status] = statuses.get(status, 0) + count
+        print(statuses, [self.count(server, name) for server in servers for name in ("fractal_kept_answers_total", "fractal_cache_failures_total")])
+        self.assertEqual([status for kind, status in statuses if kind == "token"], [200])
+        for status in (200, 503):
+            self.assertGreater(statuses["session", status], 0)
+        for server in servers:
+            self.assertGreater(self.count(server, "fractal_kept_answers_total"), 0)
+            self.assertGreater(self.count(server, "fractal_cache_failures_total"), 0)
+
+    def test_killed_frozen_and_emptied_under_load(self):
+        seed = int(os.environ.get("FRACTAL_SEED", random.randrange(1 << 30)))
+        print(f"FRACTAL_SEED={seed}")
+        chance = random.Random(seed)
+
+        def trouble():
+            time.sleep(chance.uniform(0.2, 1))
+            kind = chance.randrange(4)
+            if kind < 2:
+                self.redis.kill()
+                time.sleep(chance.uniform(0, 1))
+                self.redis.start()
+            elif kind == 2:
+                self.redis.freeze(chance.uniform(0.1, 1))
+            else:
+                self.redis.ask(*chance.choice((["flushall"], ["script", "flush"])))
+
+        self.run_clients(self.servers, trouble, sessions_end=True)
+
+    def test_a_network_that_fails(self):
+        proxy = FaultProxy(self.redis.socket, os.path.join(self.folder, "proxy"), one_in=100)
+        self.addCleanup(proxy.close)
+        servers = [self.serve(proxy.path), self.serve(proxy.path)]
+        proxy.breaks = True
+        self.run_clients(servers, lambda: time.sleep(0.1), sessions_end=False)
+        self.assertTrue(all(count > 0 for count in proxy.met.values()), proxy.met)
+
+
+if __name__ == "__main__":
+    unittest.main()
