@@ -128,8 +128,8 @@ class Image(unittest.TestCase):
     def test_what_it_builds_with_is_what_dev_builds_with(self):
         dev = (SOURCE / "dev").read_text(encoding="utf-8")
         known = set(re.search(r'^build_packages="([^"]*)"', dev, re.MULTILINE).group(1).split())
-        # The component http alone needs curl; the command does without it. PostgreSQL is an option of the build.
-        self.assertEqual(set(self.packages(self.build)), known - {"libcurl4-openssl-dev"} | {"libpq-dev"})
+        # The component http alone needs curl; the command does without it. PostgreSQL and Redis are options of the build.
+        self.assertEqual(set(self.packages(self.build)), known - {"libcurl4-openssl-dev"} | {"libpq-dev", "libhiredis-dev"})
 
     def test_what_it_copies_is_not_ignored(self):
         ignored = (SOURCE / ".dockerignore").read_text(encoding="utf-8").split("\n")
@@ -189,7 +189,7 @@ class Compose(unittest.TestCase):
         python = os.path.join(os.environ["FRACTAL_TEST_TOOLS"], "python3")
         self.services = json.loads(subprocess.run([python, "-c", read], input=self.text, capture_output=True, text=True,
                                                   check=True).stdout)["services"]
-        self.fractal, self.postgres = self.services["fractal"], self.services["postgres"]
+        self.fractal, self.postgres, self.redis = (self.services[name] for name in ("fractal", "postgres", "redis"))
 
     def test_images_are_of_a_version(self):
         version = re.search(r'VERSION_STRING "([\d.]+)"', (SOURCE / "include/fractal/version.h").read_text(encoding="utf-8"))
@@ -197,6 +197,7 @@ class Compose(unittest.TestCase):
         # pgvector 0.8 is the oldest that the index takes.
         tag = re.fullmatch(r"pgvector/pgvector:0\.(\d+)\.\d+-pg(\d+)", self.postgres["image"])
         self.assertGreaterEqual((int(tag.group(1)), int(tag.group(2))), (8, 12))
+        self.assertGreaterEqual(int(re.fullmatch(r"redis:(\d+)\.\d+\.\d+", self.redis["image"]).group(1)), 6)
 
     def test_what_it_builds_is_there(self):
         context = (COMPOSE.parent / self.fractal["build"]["context"]).resolve()
@@ -216,6 +217,9 @@ class Compose(unittest.TestCase):
             printed = output(PROGRAM, "serve", "--print-config", cwd=folder, env={"PATH": os.environ["PATH"], **settings})
         self.assertEqual(printed.returncode, 0, printed.stderr)
         self.assertIn(f'"db": "{settings["FRACTAL_DB"]}"', printed.stdout)
+        self.assertIn(f'"cache": "{settings["FRACTAL_CACHE"]}"', printed.stdout)
+        self.assertEqual(settings["FRACTAL_CACHE"], "redis://redis:6379")
+        self.assertIn("--maxmemory-policy volatile-lru", self.redis["command"])
         owner, host, port, database = re.fullmatch(r"postgres://(\w+)@(\w+):(\d+)/(\w+)", settings["FRACTAL_DB"]).groups()
         self.assertEqual((owner, database),
                          (self.postgres["environment"]["POSTGRES_USER"], self.postgres["environment"]["POSTGRES_DB"]))
@@ -227,6 +231,7 @@ class Compose(unittest.TestCase):
         inside = re.search(r"^EXPOSE (\d+)$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE).group(1)
         self.assertEqual(self.fractal["ports"], [f"127.0.0.1:{inside}:{inside}"])
         self.assertNotIn("ports", self.postgres)
+        self.assertNotIn("ports", self.redis)
 
     def test_the_server_waits_for_the_database_and_keeps_its_rows(self):
         self.assertEqual(self.fractal["depends_on"]["postgres"]["condition"], "service_healthy")
