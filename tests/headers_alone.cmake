@@ -1,7 +1,7 @@
 # Each public header compiles alone, twice in one file, also without exceptions and run-time type information.
 # Those of components too: they include nothing but ours, so it does not matter which components are built.
 file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/fractal/*.h"
-  "${PROJECT_SOURCE_DIR}/backends/*/include/fractal/*.h" "${PROJECT_SOURCE_DIR}/embedders/*/include/fractal/*.h")
+  "${PROJECT_SOURCE_DIR}/backends/*/include/fractal/*.h" "${PROJECT_SOURCE_DIR}/src/*/include/fractal/*.h" "${PROJECT_SOURCE_DIR}/embedders/*/include/fractal/*.h")
 set(units "")
 set(component_includes "")
 foreach(header IN LISTS headers)

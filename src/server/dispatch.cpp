@@ -176,7 +176,7 @@ template <class Run> Reply replied(Language language, const Run& run) {
 }  // namespace
 
 bool may_wait_to_admit(const Service& service, const Request& request) {
-  if (!service.cache.may_wait()) return false;
+  if (!service.cache.may_wait() || (!request.authorization && !service.tokens.open())) return false;
   return service.options.rate_limit > 0 ||
          Sessions::looks_like(bearer_token(request.authorization, true).value_or(std::string_view()));
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 using namespace fractal;
+using fractal::testing::free_port;
 using fractal::testing::OwnRedis;
 using Keep = Cache::Keep;
 using namespace std::chrono_literals;
@@ -253,15 +254,20 @@ TEST_CASE("more threads than connections take turns") {
 }
 
 TEST_CASE("a cluster: all keys of a prefix are in one slot, and its node is found, also when it moves") {
-  const std::uint16_t first_port = fractal::testing::free_port(), second_port = fractal::testing::free_port();
-  const std::vector<std::string> words{"--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"};
-  const OwnRedis first(words, first_port), second(words, second_port);
+  const std::uint16_t first_port = free_port(), second_port = free_port(), first_bus = free_port(), bus = free_port();
+  const auto words = [](std::uint16_t port) {
+    return std::vector<std::string>{"--cluster-enabled", "yes", "--cluster-port", std::to_string(port)};
+  };
+  const OwnRedis first(words(first_bus), first_port), second(words(bus), second_port);
+  for (const OwnRedis* node : {&first, &second}) {
+    CHECK(node->ask({"config", "set", "cluster-require-full-coverage", "no"}) == "OK");
+  }
   const std::string slot = first.ask({"cluster", "keyslot", "{fractal}value:a"});
   for (const char* key : {"{fractal}kept", "{fractal}bucket:a", "{fractal}value:{b}c"}) {
     CHECK(first.ask({"cluster", "keyslot", key}) == slot);
   }
   const std::string second_id = second.ask({"cluster", "myid"}), first_id = first.ask({"cluster", "myid"});
-  CHECK(first.ask({"cluster", "meet", "127.0.0.1", std::to_string(second_port)}) == "OK");
+  CHECK(first.ask({"cluster", "meet", "127.0.0.1", std::to_string(second_port), std::to_string(bus)}) == "OK");
   for (int i = 0; i < 200 && first.ask({"cluster", "nodes"}).find(second_id) == std::string::npos; ++i) {
     std::this_thread::sleep_for(50ms);
   }
