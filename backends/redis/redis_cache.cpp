@@ -19,7 +19,17 @@
 namespace fractal {
 namespace {
 
-using namespace redis_backend;
+using redis_backend::Address;
+using redis_backend::address_of;
+using redis_backend::Command;
+using redis_backend::erase_script;
+using redis_backend::keep_script;
+using redis_backend::mark_kept;
+using redis_backend::mark_used;
+using redis_backend::Pool;
+using redis_backend::Reply;
+using redis_backend::take_script;
+using redis_backend::time_digits;
 
 constexpr std::size_t most_kept = 1u << 20;  // bytes of a key with its value
 constexpr std::chrono::milliseconds longest_life = std::chrono::hours(24) * 3'650;
