@@ -19,6 +19,7 @@ import serving
 from fault_proxy import FaultProxy
 
 SECONDS = int(os.environ.get("FRACTAL_FAULT_SECONDS", "8"))
+COUNTERS = ("fractal_kept_answers_total", "fractal_cache_failures_total")
 
 
 class Redis:
@@ -220,9 +221,9 @@ class Rates(Servers):
 class Client(threading.Thread):
     """A tenant of its own, so that it knows what is there; each request goes to one server or the other."""
 
-    def __init__(self, number, servers, until, sessions_end):
+    def __init__(self, number, servers, over, sessions_end):
         super().__init__()
-        self.number, self.ports, self.until, self.sessions_end = number, [server.port for server in servers], until, sessions_end
+        self.number, self.ports, self.over, self.sessions_end = number, [server.port for server in servers], over, sessions_end
         self.random = random.Random(number)
         self.connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for port in self.ports]
         self.texts, self.stored = {}, 0
@@ -245,7 +246,7 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            while time.monotonic() < self.until:
+            while not self.over.is_set():
                 self.step()
         except Exception as wrong:  # the test says it
             self.wrong = repr(wrong)
@@ -287,13 +288,21 @@ class Client(threading.Thread):
 
 
 class Faults(Servers):
-    def run_clients(self, servers, trouble, sessions_end):
-        until = time.monotonic() + SECONDS
-        clients = [Client(number, servers, until, sessions_end) for number in range(4)]
+    def run_clients(self, servers, trouble, enough, sessions_end):
+        """For SECONDS, and until `enough` has happened: on a busy machine that takes longer."""
+        over, begin = threading.Event(), time.monotonic()
+        clients = [Client(number, servers, over, sessions_end) for number in range(4)]
         for client in clients:
             client.start()
-        while time.monotonic() < until:
+
+        def met():
+            return enough() and all(self.count(server, name) for server in servers for name in COUNTERS)
+
+        while (time.monotonic() < begin + SECONDS or not met()) and not any(client.wrong for client in clients):
+            if time.monotonic() > begin + SECONDS + 120:
+                clients[0].wrong = "too little has happened"
             trouble()
+        over.set()
         for client in clients:
             client.join()
         self.assertEqual([client.wrong for client in clients], [None] * len(clients))
@@ -301,40 +310,38 @@ class Faults(Servers):
         for client in clients:
             for status, count in client.statuses.items():
                 statuses[status] = statuses.get(status, 0) + count
-        print(statuses, [self.count(server, name) for server in servers for name in ("fractal_kept_answers_total", "fractal_cache_failures_total")])
+        print(statuses, [self.count(server, name) for server in servers for name in COUNTERS])
         self.assertEqual([status for kind, status in statuses if kind == "token"], [200])
-        for status in (200, 503):
-            self.assertGreater(statuses["session", status], 0)
-        for server in servers:
-            self.assertGreater(self.count(server, "fractal_kept_answers_total"), 0)
-            self.assertGreater(self.count(server, "fractal_cache_failures_total"), 0)
+        self.assertGreater(statuses["session", 200], 0)
 
     def test_killed_frozen_and_emptied_under_load(self):
         seed = int(os.environ.get("FRACTAL_SEED", random.randrange(1 << 30)))
         print(f"FRACTAL_SEED={seed}")
         chance = random.Random(seed)
 
+        def kill():
+            self.redis.kill()
+            time.sleep(chance.uniform(0, 1))
+            self.redis.start()
+
+        def freeze():
+            self.redis.freeze(chance.uniform(0.1, 1))
+
+        kinds = [kill, freeze, lambda: self.redis.ask("flushall"), lambda: self.redis.ask("script", "flush")]
+        waiting = list(kinds)  # each once, then any
+
         def trouble():
             time.sleep(chance.uniform(0.2, 1))
-            kind = chance.randrange(4)
-            if kind < 2:
-                self.redis.kill()
-                time.sleep(chance.uniform(0, 1))
-                self.redis.start()
-            elif kind == 2:
-                self.redis.freeze(chance.uniform(0.1, 1))
-            else:
-                self.redis.ask(*chance.choice((["flushall"], ["script", "flush"])))
+            (waiting.pop(0) if waiting else chance.choice(kinds))()
 
-        self.run_clients(self.servers, trouble, sessions_end=True)
+        self.run_clients(self.servers, trouble, lambda: not waiting, sessions_end=True)
 
     def test_a_network_that_fails(self):
         proxy = FaultProxy(self.redis.socket, os.path.join(self.folder, "proxy"), one_in=100)
         self.addCleanup(proxy.close)
         servers = [self.serve(proxy.path), self.serve(proxy.path)]
         proxy.breaks = True
-        self.run_clients(servers, lambda: time.sleep(0.1), sessions_end=False)
-        self.assertTrue(all(count > 0 for count in proxy.met.values()), proxy.met)
+        self.run_clients(servers, lambda: time.sleep(0.1), lambda: all(proxy.met.values()), sessions_end=False)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,17 @@ if(NOT TARGET FractalMemory_redis)
 endif()
 set(redis_folder "/tmp/fractal_redis_${services}")
 fractal_service(redis redis "${redis_folder}")
+fractal_test(conformance_redis_cache ${cache_suite} conformance/redis_cache.cpp)
+set_tests_properties(conformance_redis_cache PROPERTIES FIXTURES_REQUIRED redis
+  ENVIRONMENT "FRACTAL_TEST_REDIS=redis+unix://${redis_folder}/redis/socket")
 
-function(fractal_redis_test name)
-  fractal_test(${name} ${ARGN})
-  target_link_libraries(${name} PRIVATE FractalMemory::redis)
-  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED redis
-    ENVIRONMENT "FRACTAL_TEST_REDIS=redis+unix://${redis_folder}/redis/socket")
-endfunction()
-
-fractal_redis_test(conformance_redis_cache ${cache_suite} conformance/redis_cache.cpp)
 fractal_suite(redis_setting redis/own_redis.cpp)
-fractal_redis_test(redis_cache redis/redis_cache_test.cpp ${redis_setting})
+fractal_test(redis_cache redis/redis_cache_test.cpp ${redis_setting})
 # FRACTAL_FAULT_SECONDS of a network that fails: 10.
-fractal_redis_test(redis_faults redis/faults_test.cpp ${redis_setting} postgres/fault_proxy.cpp)
+fractal_test(redis_faults redis/faults_test.cpp ${redis_setting} postgres/fault_proxy.cpp)
+foreach(name conformance_redis_cache redis_cache redis_faults)
+  target_link_libraries(${name} PRIVATE FractalMemory::redis)
+endforeach()
 
 # Servers that share a PostgreSQL and a Redis.
 if(TARGET fractal AND TARGET FractalMemory_postgres)
