@@ -551,6 +551,7 @@ TEST_CASE("threads that search while another writes get whole answers of one mom
       record.number = 1;
       record.dimension = dimension;
       record.sequence = 2 * now;
+      record.vectors = std::min(now, window);
       const Vector vector = vector_oracle::random_vector(random, dimension);
       const std::size_t k = random() % 150;
       const auto hits = index->search(record, {.vector = vector, .k = k, .as_of = record.sequence});
@@ -585,6 +586,7 @@ TEST_CASE("threads that search while another writes get whole answers of one mom
     record.number = 1;
     record.dimension = dimension;
     record.sequence = 2 * s;
+    record.vectors = std::min(s, window);
     const Vector vector = vector_of(s);
     std::vector<VectorChange> changes{{fractal::first_id(1) + s, 2 * s - 1, vector}};
     if (s > window) changes.push_back({fractal::first_id(1) + s - window, 2 * s, {}});

@@ -1,0 +1,213 @@
+// Invariant: an index that is open has checked options, and collections that no other storage's index uses.
+#include "backends/milvus/milvus_index.h"
+#include "src/error.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+namespace fractal::milvus {
+namespace {
+
+constexpr std::string_view identity_setting = "milvus/identity";
+constexpr std::string_view standard_port = "19530";
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && !(text.front() >= '0' && text.front() <= '9') &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+         });
+}
+
+Error bad(std::string_view what) { return make_error(Errc::invalid_argument, "milvus: {}", what); }
+
+Result<std::string> decoded(std::string_view text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      bytes += text[i];
+      continue;
+    }
+    unsigned value = 0;
+    const char* const begin = text.data() + i + 1;
+    if (i + 2 >= text.size() || std::from_chars(begin, begin + 2, value, 16).ptr != begin + 2) {
+      return bad("the URL has a % without two hexadecimal digits behind it");
+    }
+    bytes += static_cast<char>(value);
+    i += 2;
+  }
+  return bytes;
+}
+
+Result<void> read_parameter(std::string_view name, const std::string& value, MilvusOptions& options) {
+  if (name == "prefix") {
+    options.prefix = value;
+  } else if (name == "ca") {
+    options.certificates = value;
+  } else if (name == "consistency") {
+    if (value == "strong") {
+      options.consistency = MilvusConsistency::strong;
+    } else if (value == "session") {
+      options.consistency = MilvusConsistency::session;
+    } else if (value == "bounded") {
+      options.consistency = MilvusConsistency::bounded;
+    } else {
+      return bad("consistency is strong, session or bounded");
+    }
+  } else if (name == "wait") {
+    if (value != "yes" && value != "no") return bad("wait is yes or no");
+    options.wait = value == "yes";
+  } else {
+    return make_error(Errc::invalid_argument, "milvus: a URL has no parameter {}", name);
+  }
+  return {};
+}
+
+Result<void> check(const MilvusOptions& options) {
+  if (!is_name(options.prefix)) return bad("prefix is letters, digits and _, not a digit first, at most 64");
+  if (!is_name(options.index)) return bad("index is no name of an index type");
+  if (options.call_timeout.count() <= 0 || options.connect_timeout.count() <= 0) return bad("a time-out is not positive");
+  if (options.grace < std::chrono::milliseconds(100)) return bad("grace is less than 100 ms");
+  return {};
+}
+
+class Index final : public MilvusIndex {
+ public:
+  Index(std::shared_ptr<MilvusStore> store, RemoteSource source, const RemoteSetting& setting)
+      : store_(std::move(store)), most_scanned_(setting.most_scanned), remote_(store_, std::move(source), setting) {}
+  // Calls under way end first: the worker may be in one.
+  ~Index() override { store_->stop(); }
+
+  Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override {
+    return remote_.apply(to, from, changes);
+  }
+  Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override { return remote_.catch_up(to, pull); }
+  Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {
+    return remote_.search(space, query);
+  }
+  void drop(std::uint64_t space) override { remote_.drop(space); }
+  Stats stats(std::uint64_t space) override { return remote_.stats(space); }
+  std::uint64_t applied(std::uint64_t space) override { return remote_.applied(space); }
+  std::uint64_t bytes(std::uint64_t space) override { return remote_.bytes(space); }
+  Result<void> build(std::uint64_t space, bool anew, const Control& control) override {
+    return remote_.build(space, anew, control);
+  }
+  void erase(std::uint64_t space) override { remote_.erase(space); }
+  Result<std::vector<std::string>> verify(const SpaceRecord& space, const Pull& pull, const Control& control) override {
+    return remote_.verify(space, pull, control);
+  }
+  std::vector<std::string> problems() override { return remote_.problems(); }
+  Result<MilvusReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) override {
+    FRACTAL_TRY_INTO(const auto found, remote_.reconcile(space, pull, control));
+    return MilvusReport{
+        .vectors = found.vectors, .missing = found.missing, .stale = found.stale, .orphans = found.orphans};
+  }
+  bool flush(std::uint64_t space, const Control& control) override { return remote_.flush(space, control); }
+
+ private:
+  const std::shared_ptr<MilvusStore> store_;
+  const std::uint64_t most_scanned_;
+  RemoteIndex remote_;
+};
+
+// Made once, by whoever opens first.
+Result<std::string> identity_of(Storage& storage) {
+  FRACTAL_TRY_INTO(auto identity, storage.setting(identity_setting));
+  if (identity && !identity->empty()) return *identity;
+  if (storage.read_only()) {
+    return make_error(Errc::unsupported, "milvus: the storage is read-only and has never had an index there");
+  }
+  std::random_device random;
+  const std::string made = fmt::format("{:08x}{:08x}", random(), random());
+  WriteStep step;
+  step.run = [&](WriteTransaction& transaction) { return transaction.set_setting(identity_setting, made); };
+  FRACTAL_TRY(storage.apply({&step, 1}));
+  storage.tidy();
+  FRACTAL_TRY(std::move(step.outcome));
+  FRACTAL_TRY_INTO(identity, storage.setting(identity_setting));
+  return identity.value_or(made);
+}
+
+}  // namespace
+
+Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options) {
+  std::string_view rest = options.url;
+  MilvusAddress address;
+  const auto take = [&rest](std::string_view start) {
+    if (!rest.starts_with(start)) return false;
+    rest.remove_prefix(start.size());
+    return true;
+  };
+  if (take("milvus+tls://")) {
+    address.tls = true;
+  } else if (!take("milvus://")) {
+    return bad("the URL does not begin with milvus:// or milvus+tls://");
+  }
+  std::string_view parameters;
+  if (const auto mark = rest.find('?'); mark != std::string_view::npos) {
+    parameters = rest.substr(mark + 1);
+    rest = rest.substr(0, mark);
+  }
+  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
+    FRACTAL_TRY_INTO(address.database, decoded(rest.substr(slash + 1)));
+    rest = rest.substr(0, slash);
+  }
+  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
+    FRACTAL_TRY_INTO(options.token, decoded(rest.substr(0, at)));
+    rest = rest.substr(at + 1);
+  }
+  if (rest.empty()) return bad("the URL names no server");
+  address.server = rest;
+  const bool has_port = rest.front() == '[' ? rest.find("]:") != std::string_view::npos
+                                            : rest.find(':') != std::string_view::npos;
+  if (!has_port) address.server += fmt::format(":{}", standard_port);
+  while (!parameters.empty()) {
+    const auto end = parameters.find('&');
+    const std::string_view one = parameters.substr(0, end);
+    parameters = end == std::string_view::npos ? std::string_view() : parameters.substr(end + 1);
+    const auto equals = one.find('=');
+    if (equals == std::string_view::npos) return bad("a parameter of the URL has no =");
+    FRACTAL_TRY_INTO(const std::string value, decoded(one.substr(equals + 1)));
+    FRACTAL_TRY(read_parameter(one.substr(0, equals), value, options));
+  }
+  FRACTAL_TRY(check(options));
+  address.token = options.token;
+  address.certificates = options.certificates;
+  if (!address.certificates.empty() && !address.tls) return bad("certificates are given, but the URL is without TLS");
+  return std::pair(std::move(options), std::move(address));
+}
+
+Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& given, const std::string& identity,
+                                                       RemoteSource source) {
+  FRACTAL_TRY_INTO(const auto read, read_url(given));
+  const auto& [options, address] = read;
+  FRACTAL_TRY_INTO(auto client, Client::open(address, options));
+  auto store = std::make_shared<MilvusStore>(std::move(client), fmt::format("{}_{}", options.prefix, identity), options);
+  const RemoteSetting setting{.wait = options.wait,
+                              .queue_bytes = options.queue_bytes,
+                              .most_scanned = options.most_scanned,
+                              .grace = options.grace};
+  return std::shared_ptr<MilvusIndex>(std::make_shared<Index>(std::move(store), std::move(source), setting));
+}
+
+}  // namespace fractal::milvus
+
+namespace fractal {
+
+Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options, std::shared_ptr<Storage> storage) {
+  if (!storage) return Error{Errc::invalid_argument, "milvus: no storage is given"};
+  FRACTAL_TRY(milvus::read_url(options));
+  FRACTAL_TRY_INTO(const std::string identity, milvus::identity_of(*storage));
+  RemoteSource source;
+  source.newest = [storage](const SpaceRecord& of) -> Result<SpaceRecord> {
+    FRACTAL_TRY_INTO(const auto view, storage->read(of.space));
+    return view->space();
+  };
+  source.read = [storage](const Space& space, const RemoteSource::Read& read) -> Result<void> {
+    FRACTAL_TRY_INTO(const auto view, storage->read(space));
+    return read(view->space(), [&](std::uint64_t after, const VectorVisitor& visit) { return view->vectors(after, visit); });
+  };
+  return milvus::make_milvus_index(options, identity, std::move(source));
+}
+
+}  // namespace fractal

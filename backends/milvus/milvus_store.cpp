@@ -1,0 +1,388 @@
+// Invariant: a row's key says its whole content, so that who writes it again changes nothing.
+#include "backends/milvus/milvus_store.h"
+
+#include "backends/milvus/expression.h"
+#include "src/error.h"
+#include "src/validate.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <sstream>
+
+namespace fractal::milvus {
+namespace {
+
+constexpr std::int64_t kind_mark = 3, kind_cleaned = 4;
+constexpr std::size_t most_rows = 16'384;  // of a reply, by Milvus' own limit
+constexpr std::size_t ids_of_call = 8'000, keys_of_call = 1'000;
+constexpr std::size_t bytes_of_call = 4u << 20;
+constexpr unsigned timestamp_shift = 18;  // Milvus' timestamps: milliseconds, and a counter
+constexpr std::chrono::milliseconds bounded{5'000};
+
+constexpr std::array<std::string_view, 3> version_fields{"id", "born", "kind"};
+constexpr std::array<std::string_view, 4> vector_fields{"id", "born", "kind", "vector"};
+constexpr std::array<std::string_view, 4> mark_fields{"epoch", "born", "kind", "note"};
+
+std::string key_of(MemoryId id, std::uint64_t born, std::uint64_t epoch) {
+  return fmt::format("v.{}.{}.{}", id, born, epoch);
+}
+
+std::string_view metric_name(Metric metric) {
+  switch (metric) {
+    case Metric::dot: return "IP";
+    case Metric::l2: return "L2";
+    case Metric::cosine: break;
+  }
+  return "COSINE";
+}
+
+std::vector<float> unit(std::size_t dimension) {
+  std::vector<float> vector(dimension);
+  vector[0] = 1;
+  return vector;
+}
+
+std::vector<StoredVersion> versions_of(std::vector<Row> rows) {
+  std::vector<StoredVersion> versions;
+  versions.reserve(rows.size());
+  for (Row& row : rows) {
+    StoredVersion version{.id = static_cast<MemoryId>(row.id),
+                          .born = static_cast<std::uint64_t>(row.born),
+                          .kind = static_cast<VersionKind>(row.kind),
+                          .vector = std::move(row.vector)};
+    if (version.kind == VersionKind::removed) version.vector.clear();
+    versions.push_back(std::move(version));
+  }
+  return versions;
+}
+
+std::int64_t as_signed(std::uint64_t number) { return static_cast<std::int64_t>(number); }
+
+}  // namespace
+
+MilvusStore::MilvusStore(std::unique_ptr<Client> client, std::string prefix, const MilvusOptions& options)
+    : client_(std::move(client)),
+      prefix_(std::move(prefix)),
+      consistency_(options.consistency),
+      index_(options.index),
+      partition_(options.partition_by_tenant) {}
+
+MilvusStore::~MilvusStore() = default;
+std::size_t MilvusStore::most_k() const { return most_rows; }
+std::size_t MilvusStore::most_ids() const { return ids_of_call; }
+
+// ---- Collections -------------------------------------------------------------------------------------------------
+
+CollectionPlan MilvusStore::plan_of(const VersionPlace& place, bool partitioned) const {
+  const std::string_view metric = metric_name(place.metric);
+  return {.name = fmt::format("{}_{}_{}{}", prefix_, place.dimension, metric, partitioned ? "_by_tenant" : ""),
+          .dimension = place.dimension,
+          .metric = metric,
+          .index = index_,
+          .partitioned = partitioned};
+}
+
+// not_found: it has not been made. One that is there is made ready: a server that was started again may need that.
+Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, bool make_it) {
+  const std::pair key(place.dimension, place.metric);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = collections_.find(key); found != collections_.end()) return found->second;
+  }
+  Collection collection;
+  for (const bool partitioned : {true, false}) {
+    const CollectionPlan plan = plan_of(place, partitioned);
+    FRACTAL_TRY_INTO(const bool there, client_->has(plan.name));
+    if (!there) continue;
+    FRACTAL_TRY(client_->create(plan));
+    collection = {.name = plan.name, .partitioned = partitioned};
+    break;
+  }
+  if (collection.name.empty() && !make_it) {
+    return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan_of(place, false).name);
+  }
+  if (collection.name.empty()) { FRACTAL_TRY_INTO(collection, make(place)); }
+  const std::lock_guard lock(mutex_);
+  return collections_[key] = collection;
+}
+
+// A server may make a collection with a partition key and then take no expression for it, as Milvus Lite 2.5: that shows at
+// once.
+Result<MilvusStore::Collection> MilvusStore::make(const VersionPlace& place) {
+  if (partition_) {
+    const CollectionPlan plan = plan_of(place, true);
+    FRACTAL_TRY(client_->create(plan));
+    const auto tried = client_->query(plan.name, "tenant == \"a\" && space == 0", version_fields, 1, {}, nullptr);
+    if (tried) return Collection{.name = plan.name, .partitioned = true};
+    if (tried.error().code == Errc::unavailable) return tried.error();
+    FRACTAL_TRY(client_->drop(plan.name));
+  }
+  const CollectionPlan plan = plan_of(place, false);
+  FRACTAL_TRY(client_->create(plan));
+  return Collection{.name = plan.name, .partitioned = false};
+}
+
+void MilvusStore::forget(const VersionPlace& place) {
+  const std::lock_guard lock(mutex_);
+  collections_.erase({place.dimension, place.metric});
+}
+
+// What a server refuses may be because it forgot something: the collection is looked for again.
+template <class T> Result<T> MilvusStore::noted(const VersionPlace& place, Result<T> done) {
+  if (!done && done.error().code != Errc::unavailable) forget(place);
+  return done;
+}
+
+void MilvusStore::note_write(std::uint64_t timestamp) {
+  const std::lock_guard lock(mutex_);
+  last_write_ = std::max(last_write_, timestamp);
+}
+
+Consistency MilvusStore::of_marks() {
+  std::uint64_t timestamp = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    timestamp = last_write_;
+  }
+  if (consistency_ == MilvusConsistency::bounded) {
+    const auto since = std::chrono::system_clock::now().time_since_epoch() - bounded;
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+    timestamp = std::max(timestamp, static_cast<std::uint64_t>(milliseconds) << timestamp_shift);
+  }
+  return {.level = consistency_, .timestamp = timestamp};
+}
+
+// ---- Writing -----------------------------------------------------------------------------------------------------
+
+Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64_t epoch,
+                                          std::span<const Version> versions, const Control* control) {
+  if (versions.empty()) return std::uint64_t{0};
+  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
+  const std::string tenant = plain(place.space.tenant);
+  const std::vector<float> none = unit(place.dimension);
+  std::vector<WrittenRow> rows;
+  rows.reserve(versions.size());
+  for (const Version& version : versions) {
+    rows.push_back({.key = key_of(version.id, version.born, epoch),
+                    .tenant = tenant,
+                    .space = as_signed(place.number),
+                    .epoch = as_signed(epoch),
+                    .id = as_signed(version.id),
+                    .born = as_signed(version.born),
+                    .kind = static_cast<std::int64_t>(version.kind),
+                    .note = {},
+                    .vector = version.kind == VersionKind::removed ? std::span<const float>(none) : version.vector});
+  }
+  FRACTAL_TRY_INTO(const std::uint64_t timestamp,
+                   noted(place, client_->upsert(collection.name, rows, control)));
+  note_write(timestamp);
+  return timestamp;
+}
+
+Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark& mark) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
+  const std::string tenant = plain(place.space.tenant);
+  const std::string note = fmt::format("{} {} {} {:d} {:d}", mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
+  const std::vector<float> none = unit(place.dimension);
+  const WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
+                       .tenant = tenant,
+                       .space = as_signed(place.number),
+                       .epoch = as_signed(mark.epoch),
+                       .born = as_signed(mark.applied),
+                       .kind = kind_mark,
+                       .note = note,
+                       .vector = none};
+  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, {&row, 1}, nullptr)));
+  note_write(timestamp);
+  return {};
+}
+
+Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
+  const std::string tenant = plain(place.space.tenant);
+  const std::vector<float> none = unit(place.dimension);
+  const WrittenRow row{.key = fmt::format("c.{}.{}.{}", place.number, epoch, cleaned),
+                       .tenant = tenant,
+                       .space = as_signed(place.number),
+                       .epoch = as_signed(epoch),
+                       .born = as_signed(cleaned),
+                       .kind = kind_cleaned,
+                       .note = {},
+                       .vector = none};
+  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, {&row, 1}, nullptr)));
+  note_write(timestamp);
+  // Those before say nothing more.
+  FRACTAL_TRY(noted(place, client_->erase(collection.name, fmt::format("{} && kind == {} && epoch == {} && born < {}",
+                                                                       of_space(collection, place), kind_cleaned, epoch,
+                                                                       cleaned))));
+  return {};
+}
+
+Result<void> MilvusStore::erase(const VersionPlace& place, std::uint64_t epoch, std::span<const Name> versions) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  for (std::size_t begin = 0; begin < versions.size(); begin += keys_of_call) {
+    std::string keys;
+    for (const auto& [id, born] : versions.subspan(begin, std::min(keys_of_call, versions.size() - begin))) {
+      if (!keys.empty()) keys += ',';
+      keys += literal(key_of(id, born, epoch));
+    }
+    FRACTAL_TRY_INTO(const std::uint64_t timestamp,
+                     noted(place, client_->erase(collection.name, fmt::format("pk in [{}]", keys))));
+    note_write(timestamp);
+  }
+  return {};
+}
+
+Result<void> MilvusStore::erase_epochs_before(const VersionPlace& place, std::uint64_t epoch) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY(noted(place, client_->erase(collection.name,
+                                          fmt::format("{} && epoch < {}", of_space(collection, place), epoch))));
+  return {};
+}
+
+Result<void> MilvusStore::erase_space(std::uint64_t number) {
+  FRACTAL_TRY_INTO(const auto names, client_->collections());
+  for (const std::string& one : names) {
+    if (!one.starts_with(prefix_ + "_")) continue;
+    const auto erased = client_->erase(one, fmt::format("space == {}", number));
+    if (!erased && erased.error().code != Errc::not_found) return erased.error();
+  }
+  return {};
+}
+
+Result<void> MilvusStore::drop_all() {
+  FRACTAL_TRY_INTO(const auto names, client_->collections());
+  for (const std::string& one : names) {
+    if (one.starts_with(prefix_ + "_")) FRACTAL_TRY(client_->drop(one));
+  }
+  const std::lock_guard lock(mutex_);
+  collections_.clear();
+  return {};
+}
+
+// ---- Reading -----------------------------------------------------------------------------------------------------
+
+std::string MilvusStore::of_space(const Collection& collection, const VersionPlace& place) const {
+  std::string condition = fmt::format("space == {}", place.number);
+  if (!collection.partitioned) return condition;
+  return fmt::format("tenant == {} && {}", literal(plain(place.space.tenant)), condition);
+}
+
+std::string MilvusStore::of_moment(const Collection& collection, const VersionPlace& place,
+                                   const VersionMoment& moment) const {
+  return fmt::format("{} && epoch == {} && born <= {}", of_space(collection, place), moment.epoch, moment.as_of);
+}
+
+Result<VersionMark> MilvusStore::mark(const VersionPlace& place) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const auto rows,
+                   noted(place, client_->query(collection.name,
+                                               fmt::format("{} && kind >= {}", of_space(collection, place), kind_mark),
+                                               mark_fields, most_rows, of_marks(), nullptr)));
+  VersionMark mark;
+  for (const Row& row : rows) {
+    if (row.kind != kind_mark || static_cast<std::uint64_t>(row.epoch) <= mark.epoch) continue;
+    mark = {.epoch = static_cast<std::uint64_t>(row.epoch), .applied = static_cast<std::uint64_t>(row.born)};
+    std::istringstream note(row.note);
+    note >> mark.vectors >> mark.last_id >> mark.token >> mark.raw >> mark.again;
+    if (!note) return make_error(Errc::io, "{}: a mark of space {} cannot be read", name(), place.number);
+  }
+  for (const Row& row : rows) {
+    if (row.kind != kind_cleaned || static_cast<std::uint64_t>(row.epoch) != mark.epoch) continue;
+    mark.cleaned = std::max(mark.cleaned, static_cast<std::uint64_t>(row.born));
+  }
+  return mark;
+}
+
+Result<std::vector<StoredVersion>> MilvusStore::read(const VersionPlace& place, const VersionMoment& moment,
+                                                     const std::string& condition, bool with_vectors,
+                                                     std::size_t limit, const Control* control) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  const std::span<const std::string_view> fields =
+      with_vectors ? std::span<const std::string_view>(vector_fields) : std::span<const std::string_view>(version_fields);
+  FRACTAL_TRY_INTO(auto rows, noted(place, client_->query(collection.name,
+                                                          of_moment(collection, place, moment) + " && " + condition,
+                                                          fields, limit, {.timestamp = moment.token}, control)));
+  return versions_of(std::move(rows));
+}
+
+Result<std::vector<StoredVersion>> MilvusStore::nearest(const VersionPlace& place, const VersionMoment& moment,
+                                                        const NearestQuery& query) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  std::string condition = of_moment(collection, place, moment) + " && kind == 0";
+  if (!query.only.empty()) condition += " && id in " + milvus::list(query.only);
+  if (!query.except.empty()) condition += " && id not in " + milvus::list(query.except);
+  const Client::Nearest nearest{
+      .vector = query.vector, .k = query.k, .metric = metric_name(place.metric), .fields = vector_fields};
+  FRACTAL_TRY_INTO(auto rows, noted(place, client_->search(collection.name, condition, nearest,
+                                                           {.timestamp = moment.token}, query.control)));
+  return versions_of(std::move(rows));
+}
+
+Result<std::vector<StoredVersion>> MilvusStore::versions(const VersionPlace& place, const VersionMoment& moment,
+                                                         std::span<const MemoryId> ids, bool with_vectors,
+                                                         const Control* control) {
+  if (ids.empty()) return std::vector<StoredVersion>{};
+  FRACTAL_TRY_INTO(auto found, read(place, moment, "kind <= 2 && id in " + milvus::list(ids), with_vectors, most_rows,
+                                    control));
+  if (found.size() < most_rows) return found;
+  if (ids.size() == 1) {
+    return make_error(Errc::unavailable, "{}: memory {} has too many versions", name(), ids.front());
+  }
+  FRACTAL_TRY_INTO(found, versions(place, moment, ids.first(ids.size() / 2), with_vectors, control));
+  FRACTAL_TRY_INTO(auto rest, versions(place, moment, ids.subspan(ids.size() / 2), with_vectors, control));
+  found.insert(found.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
+  return found;
+}
+
+Result<std::vector<StoredVersion>> MilvusStore::raw_versions(const VersionPlace& place, const VersionMoment& moment,
+                                                             const Control* control) {
+  FRACTAL_TRY_INTO(auto found, read(place, moment, "kind == 1", true, most_rows, control));
+  if (found.size() < most_rows) return found;
+  return make_error(Errc::unavailable, "{}: too many vectors that the server cannot compare", name());
+}
+
+Result<void> MilvusStore::list(const VersionPlace& place, const VersionMoment& moment, MemoryId last,
+                               bool with_vectors, const Visit& visit, const Control* control) {
+  const std::size_t by_bytes =
+      with_vectors ? std::max<std::size_t>(bytes_of_call / (place.dimension * sizeof(float)), 1) : most_rows / 2;
+  const std::size_t widest = std::min({by_bytes, most_rows / 2, ids_of_call});
+  // Where there are few, one call says which.
+  FRACTAL_TRY_INTO(auto all, read(place, moment, "kind <= 2", false, most_rows, control));
+  if (all.size() < most_rows) {
+    std::vector<MemoryId> ids;
+    for (const StoredVersion& version : all) ids.push_back(version.id);
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    for (std::size_t begin = 0; begin < ids.size(); begin += widest) {
+      const std::span<const MemoryId> some(ids.data() + begin, std::min(widest, ids.size() - begin));
+      FRACTAL_TRY_INTO(auto page, versions(place, moment, some, with_vectors, control));
+      FRACTAL_TRY(visit(std::move(page)));
+    }
+    return {};
+  }
+  all.clear();
+  std::size_t width = widest;
+  MemoryId begin = first_id(place.number);
+  while (begin <= last) {
+    const MemoryId end = begin + width;
+    FRACTAL_TRY_INTO(auto page, read(place, moment, fmt::format("kind <= 2 && id >= {} && id < {}", begin, end),
+                                     with_vectors, most_rows, control));
+    if (page.size() >= most_rows && width > 1) {
+      width = std::max<std::size_t>(width / 4, 1);
+      continue;
+    }
+    if (page.size() >= most_rows) {
+      return make_error(Errc::unavailable, "{}: memory {} has too many versions", name(), begin);
+    }
+    if (!page.empty()) FRACTAL_TRY(visit(std::move(page)));
+    begin = end;
+    width = std::min(width * 2, widest);
+  }
+  FRACTAL_TRY_INTO(auto beyond, read(place, moment, fmt::format("kind <= 2 && id >= {}", begin), with_vectors,
+                                     most_rows, control));
+  return beyond.empty() ? Result<void>() : visit(std::move(beyond));
+}
+
+}  // namespace fractal::milvus

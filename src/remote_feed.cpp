@@ -1,0 +1,490 @@
+// Invariant: a mark is written after all that it speaks of, and raised only by who delivered everything between the mark
+// that was read and the new one. `raw` and `again` of a mark may be true without need, never false.
+#include "src/remote_index.h"
+
+#include "src/error.h"
+#include "src/guarded.h"
+#include "src/kernels.h"
+#include "src/validate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <unordered_set>
+
+namespace fractal {
+namespace {
+
+constexpr std::string_view name = "vector index";
+constexpr unsigned epoch_shift = 20;  // below: who made it
+constexpr std::size_t most_touched = 1u << 20;
+
+std::uint64_t epoch_after(std::uint64_t epoch) {
+  std::random_device random;
+  return (((epoch >> epoch_shift) + 1) << epoch_shift) | (random() & ((1u << epoch_shift) - 1));
+}
+
+// Whether a space has just the vectors that these changes leave, whatever it had before. Rising by sequence.
+bool are_all(const SpaceRecord& to, std::span<const VectorChange> changes) {
+  if (changes.size() < to.vectors) return false;
+  std::unordered_set<MemoryId> living;
+  for (const VectorChange& change : changes) {
+    if (change.vector.empty()) {
+      living.erase(change.id);
+    } else {
+      living.insert(change.id);
+    }
+  }
+  return living.size() == to.vectors;
+}
+
+// Makes versions of changes, and notes what the mark has to say about them.
+class Versions {
+ public:
+  Versions(const SpaceRecord& to, const VersionMark& mark, bool anew, bool gaps)
+      : to_(to), before_(mark), mark_(mark), anew_(anew), gaps_(gaps) {}
+
+  Result<void> add(const VectorChange& change) {
+    const bool had = !had_.insert(change.id).second;
+    if (change.vector.empty() && anew_ && !had) return {};  // nothing to end
+    const std::uint64_t counter = change.id - first_id(to_.number);
+    Version version{.id = change.id, .born = change.sequence, .vector = change.vector};
+    if (change.vector.empty()) {
+      version.kind = VersionKind::removed;
+    } else {
+      FRACTAL_TRY_INTO(version.kind, kind_of(to_, change));
+    }
+    const bool again = had || gaps_ || version.kind == VersionKind::removed || (!anew_ && counter <= before_.last_id);
+    mark_.raw = mark_.raw || version.kind == VersionKind::raw;
+    mark_.again = mark_.again || again;
+    mark_.last_id = std::max(mark_.last_id, counter);
+    if (again && touched_.size() < most_touched) touched_.push_back(change.id);
+    versions_.push_back(version);
+    bytes_ += change.vector.size_bytes() + sizeof(Version);
+    return {};
+  }
+
+  bool fills(const RemoteSetting& setting) const {
+    return versions_.size() >= setting.batch_rows || bytes_ >= setting.batch_bytes;
+  }
+  std::span<const Version> batch() const { return versions_; }
+  void clear() {
+    versions_.clear();
+    bytes_ = 0;
+  }
+  VersionMark& mark() { return mark_; }
+  std::vector<MemoryId>& touched() { return touched_; }
+
+ private:
+  const SpaceRecord& to_;
+  const VersionMark& before_;
+  VersionMark mark_;
+  const bool anew_, gaps_;
+  std::vector<Version> versions_{};
+  std::size_t bytes_ = 0;
+  std::unordered_set<MemoryId> had_{};
+  std::vector<MemoryId> touched_{};
+};
+
+// What a pull delivered, until it is sent.
+class Pulled {
+ public:
+  void add(const VectorChange& change) {
+    changes_.push_back({change.id, change.sequence, {}});
+    begins_.push_back(components_.size());
+    components_.insert(components_.end(), change.vector.begin(), change.vector.end());
+  }
+  bool fills(const RemoteSetting& setting) const {
+    return changes_.size() >= setting.batch_rows || components_.size() * sizeof(float) >= setting.batch_bytes;
+  }
+  std::span<const VectorChange> changes() {
+    for (std::size_t i = 0; i < changes_.size(); ++i) {
+      const std::size_t end = i + 1 < begins_.size() ? begins_[i + 1] : components_.size();
+      changes_[i].vector = std::span(components_).subspan(begins_[i], end - begins_[i]);
+    }
+    return changes_;
+  }
+  void clear() {
+    changes_.clear();
+    begins_.clear();
+    components_.clear();
+  }
+
+ private:
+  std::vector<VectorChange> changes_{};
+  std::vector<std::size_t> begins_{};
+  std::vector<float> components_{};
+};
+
+}  // namespace
+
+Result<VersionKind> kind_of(const SpaceRecord& space, const VectorChange& change) {
+  if (change.vector.size() != space.dimension) {
+    return make_error(Errc::corruption, "{}: memory {} has {} components, its space {}", name, change.id,
+                      change.vector.size(), space.dimension);
+  }
+  const double square = kernels::dot(change.vector.data(), change.vector.data(), change.vector.size());
+  if (!std::isfinite(square) || (space.metric == Metric::cosine && square == 0)) {
+    return make_error(Errc::corruption, "{}: the vector of memory {} is not finite, or zero where cosines count", name,
+                      change.id);
+  }
+  return is_comparable(square) ? VersionKind::living : VersionKind::raw;
+}
+
+// ---- What this process knows -------------------------------------------------------------------------------------
+
+// Null: the record is of a moment when the vectors were of another kind.
+RemoteIndex::SpacePtr RemoteIndex::space_of(const SpaceRecord& record) {
+  auto space = spaces_.find_or_add(record.number, [] { return std::make_shared<RemoteSpace>(); });
+  const VersionPlace place{
+      .space = record.space, .number = record.number, .dimension = record.dimension, .metric = record.metric};
+  const std::lock_guard lock(space->mutex);
+  const bool fits = space->place.number != 0 && space->place.same_rows(place);
+  if (!fits && record.sequence < space->seen) return nullptr;
+  space->seen = std::max(space->seen, record.sequence);
+  if (fits) return space;
+  space->place = place;
+  space->known = false;
+  space->mark = {};
+  space->applied = space->vectors = space->epoch_floor = 0;
+  space->moments.clear();
+  space->queue = {};
+  space->touched.clear();
+  space->cleaning.reset();
+  ++space->published;
+  return space;
+}
+
+// The index knows of commits that the storage has not: that was set back, by a backup or a crash that took the last
+// ones.
+Result<bool> RemoteIndex::has_lost(const SpaceRecord& to, std::uint64_t applied) const {
+  if (applied <= to.sequence) return false;
+  FRACTAL_TRY_INTO(const SpaceRecord newest, source_.newest(to));
+  return newest.number == to.number && newest.sequence < applied;
+}
+
+// A reader of an old moment must not load a space that is erased: nobody would erase it again.
+Result<void> RemoteIndex::check_still_there(const SpaceRecord& to) const {
+  FRACTAL_TRY_INTO(const SpaceRecord newest, source_.newest(to));
+  if (newest.number == to.number) return {};
+  return make_error(Errc::unavailable, "{}: space {} is erased", name, to.number);
+}
+
+// Without `always`, one that was read a moment ago will do.
+Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, bool always) {
+  VersionPlace place;
+  std::uint64_t published = 0;
+  {
+    const std::lock_guard lock(space.mutex);
+    if (space.place.dimension == 0) {
+      space.known = true;
+      return {};
+    }
+    if (!always && space.known && Clock::now() - space.read_at < setting_.grace / 4) return {};
+    place = space.place;
+    published = space.published;
+  }
+  const auto began = Clock::now();
+  auto read = store_->mark(place);
+  if (!read && read.error().code != Errc::not_found) return read.error();
+  VersionMark mark = read ? *read : VersionMark{};
+  FRACTAL_TRY_INTO(const bool lost, has_lost(to, mark.applied));
+  const std::lock_guard lock(space.mutex);
+  if (space.published != published && space.known) return {};  // this process has written meanwhile
+  if (!space.place.same_rows(place)) return make_error(Errc::unavailable, "{}: the space has changed", name);
+  space.read_at = began;
+  if (lost) space.epoch_floor = std::max(space.epoch_floor, mark.epoch);
+  if (mark.epoch <= space.epoch_floor) mark = {};
+  adopt(space, mark);
+  return {};
+}
+
+// Under the space's lock. What is read is believed, also if it is less than this process knew: the server may have lost
+// the last writes.
+void RemoteIndex::adopt(RemoteSpace& space, const VersionMark& mark) {
+  const bool same = space.known && mark.epoch == space.mark.epoch;
+  space.known = true;
+  if (same && mark.epoch == 0) return;
+  if (same && mark.applied >= space.mark.applied) {
+    space.mark.cleaned = std::max(space.mark.cleaned, mark.cleaned);
+    space.mark.raw = space.mark.raw || mark.raw;
+    space.mark.again = space.mark.again || mark.again;
+    space.mark.token = std::max(space.mark.token, mark.token);
+    space.mark.last_id = std::max(space.mark.last_id, mark.last_id);
+    space.mark.applied = mark.applied;
+    space.mark.vectors = mark.vectors;
+    if (mark.applied <= space.applied) return;
+    space.applied = mark.applied;
+    space.vectors = mark.vectors;
+    space.moments.note(mark.applied, mark.vectors, false);
+    return;
+  }
+  const bool raw = same && space.mark.raw, again = same && space.mark.again;
+  space.mark = mark;
+  space.mark.raw = mark.raw || raw;
+  space.mark.again = mark.again || again;
+  space.applied = mark.applied;
+  space.vectors = mark.vectors;
+  space.moments.clear();
+  if (mark.epoch != 0) space.moments.note(mark.applied, mark.vectors, false);
+  if (!space.queue.empty() && space.queue.from() > space.applied) space.behind = true;
+  ++space.published;
+}
+
+void RemoteIndex::note_failure(RemoteSpace& space, const Error& error) {
+  const std::lock_guard lock(space.mutex);
+  space.problem = error.message;
+  if (error.code != Errc::not_found) return;
+  // What was there is lost: read again, load anew.
+  space.known = false;
+  space.mark = {};
+  space.applied = space.vectors = 0;
+  space.moments.clear();
+}
+
+// ---- Delivering --------------------------------------------------------------------------------------------------
+
+Result<std::uint64_t> RemoteIndex::send(const VersionPlace& place, std::uint64_t epoch,
+                                        std::span<const Version> versions) {
+  std::uint64_t token = 0;
+  std::size_t begin = 0;
+  while (begin < versions.size()) {
+    std::size_t end = begin, bytes = 0;
+    while (end < versions.size() && end - begin < setting_.batch_rows && bytes < setting_.batch_bytes) {
+      bytes += versions[end++].vector.size_bytes() + sizeof(Version);
+    }
+    FRACTAL_TRY_INTO(const std::uint64_t sent,
+                     store_->insert(place, epoch, versions.subspan(begin, end - begin), &own_control_));
+    token = std::max(token, sent);
+    begin = end;
+  }
+  return token;
+}
+
+Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, bool contiguous) {
+  VersionPlace place;
+  {
+    const std::lock_guard lock(space.mutex);
+    place = space.place;
+  }
+  FRACTAL_TRY(store_->put_mark(place, mark));
+  const std::lock_guard lock(space.mutex);
+  if (!space.place.same_rows(place)) return make_error(Errc::unavailable, "{}: the space has changed", name);
+  const bool new_epoch = mark.epoch != space.mark.epoch;
+  if (new_epoch) {
+    space.moments.clear();
+    space.cleaning.reset();
+    space.epoch_since = Clock::now();
+    space.old_epochs = true;
+  }
+  const std::uint64_t cleaned = new_epoch ? 0 : space.mark.cleaned;
+  space.mark = mark;
+  space.mark.cleaned = std::max(mark.cleaned, cleaned);
+  space.known = true;
+  space.applied = mark.applied;
+  space.vectors = mark.vectors;
+  space.moments.note(mark.applied, mark.vectors, contiguous && !new_epoch);
+  space.problem.clear();
+  ++space.published;
+  return {};
+}
+
+// With `feeding` held. Changes of all commits after what is applied, or (anew) all that the space has.
+Result<void> RemoteIndex::deliver(RemoteSpace& space, const SpaceRecord& to, std::span<const VectorChange> changes,
+                                  bool anew) {
+  VersionPlace place;
+  VersionMark before;
+  {
+    const std::lock_guard lock(space.mutex);
+    place = space.place;
+    if (place.dimension == 0 || (changes.empty() && (!anew || to.vectors == 0))) {
+      space.applied = to.sequence;
+      space.vectors = to.vectors;
+      space.moments.note(to.sequence, to.vectors, true);
+      space.known = true;
+      return {};
+    }
+    before = space.mark;
+    if (anew) before = {.epoch = epoch_after(std::max(space.mark.epoch, space.epoch_floor))};
+  }
+  Versions versions(to, before, anew, false);
+  for (const VectorChange& change : changes) FRACTAL_TRY(versions.add(change));
+  FRACTAL_TRY_INTO(const std::uint64_t token, send(place, before.epoch, versions.batch()));
+  VersionMark mark = versions.mark();
+  mark.applied = to.sequence;
+  mark.vectors = to.vectors;
+  mark.last_id = std::max(mark.last_id, to.last_id);
+  mark.token = std::max(mark.token, token);
+  FRACTAL_TRY(publish(space, mark, true));
+  const std::lock_guard lock(space.mutex);
+  if (space.touched.size() < most_touched) {
+    space.touched.insert(space.touched.end(), versions.touched().begin(), versions.touched().end());
+  }
+  return {};
+}
+
+// With `feeding` held. Batch by batch, whatever there is of it.
+Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, const Pull& pull, bool anew) {
+  VersionPlace place;
+  VersionMark before;
+  std::uint64_t applied = 0;
+  {
+    const std::lock_guard lock(space.mutex);
+    place = space.place;
+    before = space.mark;
+    anew = anew || before.epoch == 0;
+    if (!anew) applied = space.applied;
+    if (anew) before = {.epoch = epoch_after(std::max(space.mark.epoch, space.epoch_floor))};
+  }
+  const bool one_commit = !anew && to.sequence == applied + 1;
+  // Of what happened in between another program may have delivered more than the last state.
+  Versions versions(to, before, anew, !anew && !one_commit);
+  Pulled pulled;
+  std::uint64_t token = 0;
+  bool any = false;
+  const auto flush = [&]() -> Result<void> {
+    for (const VectorChange& change : pulled.changes()) FRACTAL_TRY(versions.add(change));
+    FRACTAL_TRY_INTO(const std::uint64_t sent, send(place, before.epoch, versions.batch()));
+    token = std::max(token, sent);
+    versions.clear();
+    pulled.clear();
+    return {};
+  };
+  Result<void> sent;
+  FRACTAL_TRY(pull(applied, [&](const VectorChange& change) {
+    if (change.sequence <= applied || (anew && change.vector.empty())) return true;
+    any = true;
+    pulled.add(change);
+    if (pulled.fills(setting_)) sent = flush();
+    return sent.has_value() && !stopping_;
+  }));
+  FRACTAL_TRY(std::move(sent));
+  if (stopping_) return make_error(Errc::unavailable, "{}: it is being closed", name);
+  FRACTAL_TRY(flush());
+  if (!any && (!anew || to.vectors == 0)) {
+    const std::lock_guard lock(space.mutex);
+    if (anew) space.mark = {};
+    space.known = true;
+    space.applied = to.sequence;
+    space.vectors = to.vectors;
+    space.moments.note(to.sequence, to.vectors, !anew);
+    return {};
+  }
+  if (anew) FRACTAL_TRY(check_still_there(to));
+  VersionMark mark = versions.mark();
+  mark.applied = to.sequence;
+  mark.vectors = to.vectors;
+  mark.last_id = std::max(mark.last_id, to.last_id);
+  mark.token = std::max(mark.token, token);
+  FRACTAL_TRY(publish(space, mark, one_commit));
+  const std::lock_guard lock(space.mutex);
+  if (space.touched.size() < most_touched) {
+    space.touched.insert(space.touched.end(), versions.touched().begin(), versions.touched().end());
+  }
+  return {};
+}
+
+// ---- VectorIndex -------------------------------------------------------------------------------------------------
+
+Result<void> RemoteIndex::apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) {
+  const auto space = space_of(to);
+  if (!space) return {};
+  auto done = guarded(name, [&] {
+    return setting_.wait ? apply_now(*space, to, from, changes) : apply_later(*space, to, from, changes);
+  });
+  if (done) return done;
+  note_failure(*space, done.error());
+  if (done.error().code == Errc::corruption) return done;
+  return Error{Errc::unavailable, done.error().message};
+}
+
+Result<void> RemoteIndex::apply_now(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
+                                    std::span<const VectorChange> changes) {
+  const std::lock_guard turn(space.feeding);
+  FRACTAL_TRY(read_mark(space, to, false));
+  std::uint64_t applied = 0, epoch = 0;
+  {
+    const std::lock_guard lock(space.mutex);
+    applied = space.applied;
+    epoch = space.mark.epoch;
+  }
+  const bool all = are_all(to, changes);
+  FRACTAL_TRY_INTO(const bool lost, has_lost(to, applied));
+  const bool in_place = applied < to.sequence && (applied == from || (applied == 0 && all));
+  if (!lost && !in_place) return {};
+  if (lost) {
+    const std::lock_guard lock(space.mutex);
+    space.epoch_floor = std::max(space.epoch_floor, epoch);
+    adopt(space, {});
+  }
+  if (lost && !all) return {};
+  return deliver(space, to, changes, lost || epoch == 0);
+}
+
+Result<void> RemoteIndex::apply_later(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
+                                      std::span<const VectorChange> changes) {
+  bool anything = false;
+  {
+    const std::lock_guard lock(space.mutex);
+    const bool in_place = space.known && !space.behind && (space.sends() ? space.tail : space.applied) == from;
+    if (in_place && changes.empty() && !space.sends()) {
+      space.applied = to.sequence;
+      space.vectors = to.vectors;
+      space.moments.note(to.sequence, to.vectors, true);
+      return {};
+    }
+    const bool room = space.bytes() + ChangeQueue::bytes_of(changes) <= setting_.queue_bytes;
+    if (in_place && room) {
+      space.queue.add(to, from, changes);
+      space.tail = to.sequence;
+    } else if (to.sequence > space.applied) {
+      space.queue = {};  // the storage has it
+      space.behind = true;
+    }
+    anything = space.behind || !space.queue.empty();
+  }
+  if (anything) wake(to.number);
+  return {};
+}
+
+Result<void> RemoteIndex::catch_up(const SpaceRecord& to, const Pull& pull) {
+  const auto space = space_of(to);
+  if (!space) return make_error(Errc::unavailable, "{}: the vectors of that moment are not in it", name);
+  Result<void> pulled;  // an error of it is the storage's
+  const Pull noted_pull = [&](std::uint64_t after, const VectorVisitor& visit) { return pulled = pull(after, visit); };
+  auto done = guarded(name, [&]() -> Result<void> {
+    std::unique_lock turn(space->feeding, std::defer_lock);
+    bool read = true;
+    {
+      const std::lock_guard lock(space->mutex);
+      if (space->known && space->applied >= to.sequence) return {};
+      if (!setting_.wait && space->known && Clock::now() < space->not_before) {
+        return make_error(Errc::unavailable, "{}: {}", name, space->problem);
+      }
+      // Another program may have delivered what this one does not.
+      read = setting_.wait || !space->known || !space->sends();
+    }
+    if (setting_.wait) turn.lock();
+    if (read) FRACTAL_TRY(read_mark(*space, to, true));
+    std::uint64_t applied = 0;
+    {
+      const std::lock_guard lock(space->mutex);
+      applied = space->applied;
+      if (applied >= to.sequence) return {};
+      if (!space->sends()) space->behind = true;
+    }
+    if (setting_.wait) {
+      // Removals before the horizon are forgotten.
+      return pull_into(*space, to, noted_pull, applied < to.horizon);
+    }
+    wake(to.number);
+    return make_error(Errc::unavailable, "{}: it has what was written up to {}, not yet {}", name, applied,
+                      to.sequence);
+  });
+  if (done || !pulled) return done;
+  if (setting_.wait) note_failure(*space, done.error());
+  if (done.error().code == Errc::corruption) return done;
+  return Error{Errc::unavailable, done.error().message};
+}
+
+}  // namespace fractal

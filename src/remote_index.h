@@ -1,0 +1,147 @@
+// The vector index of a machine elsewhere: src/version_store.h holds the versions, and here are the rules.
+//
+// A search proposes, fetches and compares: what the server gives is checked against the versions of the same memories,
+// scored by this program, and asked for again, wider, until min(k, matched) are there. What cannot be had so is
+// `unavailable`, and the core compares the rows.
+#ifndef FRACTAL_SRC_REMOTE_INDEX_H
+#define FRACTAL_SRC_REMOTE_INDEX_H
+
+#include "src/remote_space.h"
+#include "src/space_map.h"
+#include "src/version_store.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace fractal {
+
+struct RemoteSetting {
+  bool wait = false;                                                // apply() and catch_up() return when all is sent
+  std::uint64_t queue_bytes = 64u << 20;                            // of a space
+  std::uint64_t most_scanned = std::numeric_limits<std::uint64_t>::max();
+  std::chrono::milliseconds grace{60'000};                          // superseded versions stay so long
+  std::size_t batch_rows = 1'000, batch_bytes = 4u << 20;           // of one delivery
+};
+
+// The storage that the index follows.
+struct RemoteSource {
+  using Read = std::function<Result<void>(const SpaceRecord& record, const VectorIndex::Pull& pull)>;
+  // What the storage holds now of the space that a record describes: number 0 or another, if that is gone.
+  std::function<Result<SpaceRecord>(const SpaceRecord& of)> newest;
+  // The newest view of it.
+  std::function<Result<void>(const Space& space, const Read& read)> read;
+};
+
+struct ReconcileReport {
+  std::uint64_t vectors = 0;                          // of the rows
+  std::uint64_t missing = 0, stale = 0, orphans = 0;  // in the index, mended
+};
+
+class RemoteIndex : public VectorIndex {
+ public:
+  RemoteIndex(std::shared_ptr<VersionStore> store, RemoteSource source, RemoteSetting setting);
+  ~RemoteIndex() override;
+
+  Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override;
+  Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override;
+  Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override;
+  void drop(std::uint64_t space) override;
+  Stats stats(std::uint64_t space) override;
+  std::uint64_t applied(std::uint64_t space) override;
+  std::uint64_t bytes(std::uint64_t space) override;
+  Result<void> build(std::uint64_t space, bool anew, const Control& control) override;
+  void erase(std::uint64_t space) override;
+  Result<std::vector<std::string>> verify(const SpaceRecord& space, const Pull& pull, const Control& control) override;
+  std::vector<std::string> problems() override;
+
+  // Compares ids, versions and components of a space with its rows and mends what differs.
+  Result<ReconcileReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control);
+  Result<ReconcileReport> reconcile(std::uint64_t space, const Control& control);
+  // Until everything that apply() has taken is sent, or the control says stop. False: it is not.
+  bool flush(std::uint64_t space, const Control& control);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using SpacePtr = std::shared_ptr<RemoteSpace>;
+
+  // remote_feed.cpp
+  SpacePtr space_of(const SpaceRecord& record);
+  Result<void> read_mark(RemoteSpace& space, const SpaceRecord& to, bool always);
+  void adopt(RemoteSpace& space, const VersionMark& mark);
+  Result<bool> has_lost(const SpaceRecord& to, std::uint64_t applied) const;
+  Result<void> check_still_there(const SpaceRecord& to) const;
+  Result<void> apply_now(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
+                         std::span<const VectorChange> changes);
+  Result<void> apply_later(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
+                           std::span<const VectorChange> changes);
+  Result<void> deliver(RemoteSpace& space, const SpaceRecord& to, std::span<const VectorChange> changes, bool anew);
+  Result<void> pull_into(RemoteSpace& space, const SpaceRecord& to, const Pull& pull, bool anew);
+  Result<std::uint64_t> send(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions);
+  Result<void> publish(RemoteSpace& space, const VersionMark& mark, bool contiguous);
+  void note_failure(RemoteSpace& space, const Error& error);
+
+  // remote_worker.cpp
+  void wake(std::uint64_t space);
+  void work();
+  void work_on(std::uint64_t number);
+  Result<void> send_queue(RemoteSpace& space);
+  Result<void> follow(RemoteSpace& space);
+  Result<void> clean(RemoteSpace& space);
+  Result<void> clean_superseded(RemoteSpace& space, std::uint64_t up_to);
+  void forget_erased();
+
+  const std::shared_ptr<VersionStore> store_;
+  const RemoteSource source_;
+  const RemoteSetting setting_;
+  SpaceMap<RemoteSpace> spaces_;
+
+  std::atomic<bool> stopping_{false};
+  Control own_control_{};  // of the worker
+  std::mutex mutex_;       // of what follows
+  std::condition_variable wake_, idle_;
+  std::set<std::uint64_t> due_{};
+  std::set<std::uint64_t> erased_{};  // not yet on the server
+  std::string erase_problem_{};
+  std::thread worker_;
+};
+
+// remote_feed.cpp: living or raw; corruption if the space cannot have that vector.
+Result<VersionKind> kind_of(const SpaceRecord& space, const VectorChange& change);
+
+// remote_search.cpp
+// The server's sums of float32 neither overflow nor vanish. Square: a vector's product with itself.
+inline bool is_comparable(double square) { return 1e-12 <= square && square <= 1e12; }
+struct SearchedRemote {
+  VersionPlace place{};
+  VersionMark mark{};
+  std::uint64_t living = 0;  // as of the query's moment
+};
+Result<VectorHits> search_remote(VersionStore& store, const SearchedRemote& space, const SpaceRecord& record,
+                                 const VectorQuery& query);
+
+// remote_verify.cpp
+struct RemoteDifferences {
+  std::vector<std::string> sentences{};  // the first of them
+  std::uint64_t vectors = 0, missing = 0, stale = 0, orphans = 0;
+};
+// mend: null to look only; otherwise it is told of versions to write and to erase, batch by batch.
+struct RemoteMend {
+  std::function<Result<void>(std::span<const VectorChange>)> write;
+  std::function<Result<void>(std::span<const VersionStore::Name>)> erase;
+};
+Result<RemoteDifferences> compare_remote(VersionStore& store, const SearchedRemote& space, const SpaceRecord& record,
+                                         const VectorIndex::Pull& pull, const RemoteMend* mend, const Control& control);
+
+}  // namespace fractal
+
+#endif
