@@ -37,13 +37,16 @@ std::string_view metric_name(Metric metric) {
   return "COSINE";
 }
 
-std::vector<float> unit(std::size_t dimension) {
-  std::vector<float> vector(dimension);
+// Milvus takes no vector of one component: such a one has a zero behind it.
+std::size_t stored_dimension(const VersionPlace& place) { return std::max<std::size_t>(place.dimension, 2); }
+
+std::vector<float> unit(const VersionPlace& place) {
+  std::vector<float> vector(stored_dimension(place));
   vector[0] = 1;
   return vector;
 }
 
-std::vector<StoredVersion> versions_of(std::vector<Row> rows) {
+std::vector<StoredVersion> versions_of(const VersionPlace& place, std::vector<Row> rows) {
   std::vector<StoredVersion> versions;
   versions.reserve(rows.size());
   for (Row& row : rows) {
@@ -52,6 +55,7 @@ std::vector<StoredVersion> versions_of(std::vector<Row> rows) {
                           .kind = static_cast<VersionKind>(row.kind),
                           .vector = std::move(row.vector)};
     if (version.kind == VersionKind::removed) version.vector.clear();
+    if (version.vector.size() == stored_dimension(place)) version.vector.resize(place.dimension);
     versions.push_back(std::move(version));
   }
   return versions;
@@ -77,7 +81,7 @@ std::size_t MilvusStore::most_ids() const { return ids_of_call; }
 CollectionPlan MilvusStore::plan_of(const VersionPlace& place, bool partitioned) const {
   const std::string_view metric = metric_name(place.metric);
   return {.name = fmt::format("{}_{}_{}{}", prefix_, place.dimension, metric, partitioned ? "_by_tenant" : ""),
-          .dimension = place.dimension,
+          .dimension = stored_dimension(place),
           .metric = metric,
           .index = index_,
           .partitioned = partitioned};
@@ -160,10 +164,14 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
   if (versions.empty()) return std::uint64_t{0};
   FRACTAL_TRY_INTO(const Collection collection, find(place, true));
   const std::string tenant = plain(place.space.tenant);
-  const std::vector<float> none = unit(place.dimension);
+  const std::vector<float> none = unit(place);
+  std::vector<std::array<float, 2>> padded;
+  padded.reserve(versions.size());
   std::vector<WrittenRow> rows;
   rows.reserve(versions.size());
   for (const Version& version : versions) {
+    std::span<const float> vector = version.kind == VersionKind::removed ? std::span<const float>(none) : version.vector;
+    if (vector.size() == 1) vector = padded.emplace_back(std::array{vector[0], 0.0F});
     rows.push_back({.key = key_of(version.id, version.born, epoch),
                     .tenant = tenant,
                     .space = as_signed(place.number),
@@ -172,7 +180,7 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
                     .born = as_signed(version.born),
                     .kind = static_cast<std::int64_t>(version.kind),
                     .note = {},
-                    .vector = version.kind == VersionKind::removed ? std::span<const float>(none) : version.vector});
+                    .vector = vector});
   }
   FRACTAL_TRY_INTO(const std::uint64_t timestamp,
                    noted(place, client_->upsert(collection.name, rows, control)));
@@ -184,7 +192,7 @@ Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark&
   FRACTAL_TRY_INTO(const Collection collection, find(place, true));
   const std::string tenant = plain(place.space.tenant);
   const std::string note = fmt::format("{} {} {} {:d} {:d}", mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
-  const std::vector<float> none = unit(place.dimension);
+  const std::vector<float> none = unit(place);
   const WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
                        .tenant = tenant,
                        .space = as_signed(place.number),
@@ -201,7 +209,7 @@ Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark&
 Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) {
   FRACTAL_TRY_INTO(const Collection collection, find(place, true));
   const std::string tenant = plain(place.space.tenant);
-  const std::vector<float> none = unit(place.dimension);
+  const std::vector<float> none = unit(place);
   const WrittenRow row{.key = fmt::format("c.{}.{}.{}", place.number, epoch, cleaned),
                        .tenant = tenant,
                        .space = as_signed(place.number),
@@ -304,7 +312,7 @@ Result<std::vector<StoredVersion>> MilvusStore::read(const VersionPlace& place, 
   FRACTAL_TRY_INTO(auto rows, noted(place, client_->query(collection.name,
                                                           of_moment(collection, place, moment) + " && " + condition,
                                                           fields, limit, {.timestamp = moment.token}, control)));
-  return versions_of(std::move(rows));
+  return versions_of(place, std::move(rows));
 }
 
 Result<std::vector<StoredVersion>> MilvusStore::nearest(const VersionPlace& place, const VersionMoment& moment,
@@ -313,11 +321,12 @@ Result<std::vector<StoredVersion>> MilvusStore::nearest(const VersionPlace& plac
   std::string condition = of_moment(collection, place, moment) + " && kind == 0";
   if (!query.only.empty()) condition += " && id in " + milvus::list(query.only);
   if (!query.except.empty()) condition += " && id not in " + milvus::list(query.except);
+  const std::array<float, 2> padded{query.vector[0], 0};
   const Client::Nearest nearest{
-      .vector = query.vector, .k = query.k, .metric = metric_name(place.metric), .fields = vector_fields};
+      .vector = query.vector.size() == 1 ? std::span<const float>(padded) : query.vector, .k = query.k, .metric = metric_name(place.metric), .fields = vector_fields};
   FRACTAL_TRY_INTO(auto rows, noted(place, client_->search(collection.name, condition, nearest,
                                                            {.timestamp = moment.token}, query.control)));
-  return versions_of(std::move(rows));
+  return versions_of(place, std::move(rows));
 }
 
 Result<std::vector<StoredVersion>> MilvusStore::versions(const VersionPlace& place, const VersionMoment& moment,

@@ -532,7 +532,8 @@ TEST_CASE("threads that search while another writes get whole answers of one mom
   const std::uint64_t seed = fractal::testing::announced_seed("vectors");
   const auto index = make_empty_index();
   // Commit s stores memory s and removes memory s - 100: as of s just the last 100 are there.
-  constexpr std::uint64_t commits = 3000, window = 100;
+  const std::uint64_t commits = fractal::testing::number_from_environment("FRACTAL_INDEX_COMMITS", 3000);
+  constexpr std::uint64_t window = 100;
   constexpr std::size_t dimension = 32;
   const auto vector_of = [seed](std::uint64_t i) {
     std::mt19937_64 random(seed + i);

@@ -5,18 +5,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <vector>
 
 namespace fractal::testing {
 namespace {
-std::string last_identity;
-bool kept = false;
-
-// The last collections go, too.
-struct AtEnd {
-  ~AtEnd() {
-    if (!last_identity.empty() && !kept) drop_milvus_collections(last_identity);
+// The collections go with the program.
+struct Made {
+  std::vector<std::string> identities{};
+  ~Made() {
+    for (const std::string& identity : identities) drop_milvus_collections(identity);
   }
-} at_end;
+} made;
+
 }  // namespace
 
 std::string milvus_server() {
@@ -26,20 +26,19 @@ std::string milvus_server() {
   std::exit(77);
 }
 
-void drop_milvus_collections(const std::string& identity) {
+std::unique_ptr<milvus::MilvusStore> milvus_store(const std::string& identity) {
   const MilvusOptions options{.url = milvus_server()};
   const auto read = milvus::read_url(options).value();
-  milvus::MilvusStore store(milvus::Client::open(read.second, read.first).value(), "fractal_" + identity, read.first);
-  (void)store.drop_all();
+  return std::make_unique<milvus::MilvusStore>(milvus::Client::open(read.second, read.first).value(),
+                                               "fractal_" + identity, read.first);
 }
+
+void drop_milvus_collections(const std::string& identity) { (void)milvus_store(identity)->drop_all(); }
 
 std::string fresh_milvus_identity() {
-  if (!last_identity.empty() && !kept) drop_milvus_collections(last_identity);
   std::random_device random;
-  return last_identity = fmt::format("{:08x}{:08x}", random(), random());
+  return made.identities.emplace_back(fmt::format("{:08x}{:08x}", random(), random()));
 }
-
-void keep_milvus_collections() { kept = true; }
 
 RemoteSource no_source() {
   return {.newest = [](const SpaceRecord& of) -> Result<SpaceRecord> { return of; },
@@ -54,6 +53,10 @@ std::shared_ptr<MilvusIndex> milvus_index(MilvusOptions options, const std::stri
 }
 
 std::shared_ptr<MilvusIndex> fresh_milvus_index(MilvusOptions options) {
+  if (!made.identities.empty()) {
+    drop_milvus_collections(made.identities.back());
+    made.identities.pop_back();
+  }
   return milvus_index(std::move(options), fresh_milvus_identity(), no_source());
 }
 

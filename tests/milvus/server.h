@@ -12,15 +12,17 @@ namespace fractal::testing {
 // FRACTAL_TEST_MILVUS; where it is not set, the test program ends as skipped.
 std::string milvus_server();
 
-// An identity that nobody had before; the collections of the one before go, unless they are kept.
+// An identity that nobody had before. Its collections go when the program ends, or by drop_milvus_collections().
 std::string fresh_milvus_identity();
-void keep_milvus_collections();
 void drop_milvus_collections(const std::string& identity);
+
+// Rows past every rule.
+std::unique_ptr<milvus::MilvusStore> milvus_store(const std::string& identity);
 
 // A storage that is as told, and can be read by nobody.
 RemoteSource no_source();
 
-// On the test's server unless the options name another.
+// On the test's server unless the options name another. The collections of the last fresh one go.
 std::shared_ptr<MilvusIndex> fresh_milvus_index(MilvusOptions options);
 std::shared_ptr<MilvusIndex> milvus_index(MilvusOptions options, const std::string& identity, RemoteSource source);
 
