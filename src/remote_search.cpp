@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t few_ids = 1'000;               // compared here, one by one
 constexpr std::size_t most_counted = 200'000;        // ids whose versions are looked up to count them
+constexpr std::uint64_t small_bytes = 256u << 10;    // of a space's vectors: all are fetched, for an exact answer
 constexpr std::uint64_t most_bytes_listed = 64u << 20;
 constexpr std::size_t bytes_per_call = 4u << 20;
 
@@ -45,7 +46,8 @@ class RemoteSearch {
     FRACTAL_TRY_INTO(hits_.matched, count());
     const std::uint64_t need = std::min<std::uint64_t>(query_.k, hits_.matched);
     if (need == 0) return std::move(hits_);
-    const bool proposes = choose_asked() && !query_.exact && first_fetch(need) <= store_.most_k();
+    const bool small = bytes_of_all() <= small_bytes;
+    const bool proposes = choose_asked() && !small && !query_.exact && first_fetch(need) <= store_.most_k();
     if (proposes) {
       FRACTAL_TRY_INTO(const bool enough, propose(need));
       if (enough) return std::move(hits_);
@@ -142,6 +144,8 @@ class RemoteSearch {
 
   // ---- Comparing ----
 
+  std::uint64_t bytes_of_all() const { return space_.living * space_.place.dimension * sizeof(float); }
+
   Result<void> offer(const std::vector<StoredVersion>& versions, Best& best) {
     for (const StoredVersion& version : versions) {
       if (version.vector.size() != space_.place.dimension) {
@@ -165,7 +169,7 @@ class RemoteSearch {
 
   // Every vector is fetched.
   Result<VectorHits> compare_all() {
-    if (space_.living * space_.place.dimension * sizeof(float) > most_bytes_listed) {
+    if (bytes_of_all() > most_bytes_listed) {
       return make_error(Errc::unavailable, "vector index: {} vectors are too many to be fetched", space_.living);
     }
     best_ = Best(query_.k);

@@ -178,9 +178,11 @@ class Client::Calls {
         database_(address.database),
         authorization_(address.token.empty() ? std::string() : base64(address.token)),
         timeout_(options.call_timeout),
+        server_(address.server),
+        credentials_(std::move(credentials)),
+        arguments_(arguments(options)),
         policy_(name_, {}),
-        stub_(proto::MilvusService::NewStub(
-            grpc::CreateCustomChannel(address.server, std::move(credentials), arguments(options)))) {}
+        stub_(connect()) {}
 
   const std::string& name() const { return name_; }
   const std::string& database() const { return database_; }
@@ -199,6 +201,21 @@ class Client::Calls {
   }
 
  private:
+  using Stub = proto::MilvusService::Stub;
+
+  std::shared_ptr<Stub> connect() const {
+    return proto::MilvusService::NewStub(grpc::CreateCustomChannel(server_, credentials_, arguments_));
+  }
+  std::shared_ptr<Stub> stub() {
+    const std::lock_guard lock(mutex_);
+    return stub_;
+  }
+  // A connection that swallows everything stays open for minutes: who waited in vain does not try that one again.
+  void connect_anew(const std::shared_ptr<Stub>& failed) {
+    const std::lock_guard lock(mutex_);
+    if (stub_ == failed) stub_ = connect();
+  }
+
   static grpc::ChannelArguments arguments(const MilvusOptions& options) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(most_message);
@@ -206,6 +223,7 @@ class Client::Calls {
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(options.connect_timeout.count()));
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // each channel has a connection of its own
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
     return arguments;
@@ -217,11 +235,12 @@ class Client::Calls {
     context.set_deadline(std::chrono::system_clock::now() + timeout_);
     if (!authorization_.empty()) context.AddMetadata("authorization", authorization_);
     if (!database_.empty()) context.AddMetadata("dbname", database_);
-    std::mutex mutex;
+    std::mutex mutex;  // of the next three
     std::condition_variable arrived;
     bool done = false;
     grpc::Status status;
-    begin(*stub_, &context, &request, &reply, [&](grpc::Status ended) {
+    const std::shared_ptr<Stub> stub = this->stub();
+    begin(*stub, &context, &request, &reply, [&](grpc::Status ended) {
       const std::lock_guard lock(mutex);
       status = std::move(ended);
       done = true;
@@ -232,6 +251,7 @@ class Client::Calls {
       if (policy_.ended(control)) context.TryCancel();
     }
     if (status.ok()) return {};
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) connect_anew(stub);
     switch (status.error_code()) {
       case grpc::StatusCode::UNAUTHENTICATED:
       case grpc::StatusCode::PERMISSION_DENIED:
@@ -256,8 +276,12 @@ class Client::Calls {
 
   const std::string name_, database_, authorization_;
   const std::chrono::milliseconds timeout_;
+  const std::string server_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const grpc::ChannelArguments arguments_;
   CallPolicy policy_;
-  const std::unique_ptr<proto::MilvusService::Stub> stub_;
+  std::mutex mutex_;  // of the next
+  std::shared_ptr<Stub> stub_;
 };
 
 Client::Client(std::unique_ptr<Calls> calls) : calls_(std::move(calls)) {}

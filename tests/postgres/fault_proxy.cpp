@@ -4,7 +4,10 @@
 
 #include "tests/postgres/commit_watch.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -23,27 +26,63 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds longest_delay{200};
 
-sockaddr_un address_of(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw std::system_error(ENAMETOOLONG, std::generic_category(), path);
-  std::memcpy(address.sun_path, path.c_str(), path.size());
+// Of a path, or of "tcp:PORT".
+struct Address {
+  union {
+    sockaddr any;
+    sockaddr_un local;
+    sockaddr_in port;
+  };
+  socklen_t size;
+};
+
+constexpr std::string_view tcp = "tcp:";
+bool is_tcp(const std::string& server) { return server.starts_with(tcp); }
+
+Address address_of_port(std::uint16_t port) {
+  Address address{};
+  address.port.sin_family = AF_INET;
+  address.port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.port.sin_port = htons(port);
+  address.size = sizeof address.port;
   return address;
 }
 
-int new_socket() {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+Address address_of(const std::string& server) {
+  if (is_tcp(server)) return address_of_port(static_cast<std::uint16_t>(std::stoul(server.substr(tcp.size()))));
+  Address address{};
+  address.local.sun_family = AF_UNIX;
+  if (server.size() >= sizeof address.local.sun_path) {
+    throw std::system_error(ENAMETOOLONG, std::generic_category(), server);
+  }
+  std::memcpy(address.local.sun_path, server.c_str(), server.size());
+  address.size = sizeof address.local;
+  return address;
+}
+
+int new_socket(const Address& of) {
+  const int fd = ::socket(of.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw std::system_error(errno, std::generic_category(), "socket");
+  const int yes = 1;
+  if (of.any.sa_family == AF_INET) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   return fd;
 }
 
-int listen_at(const std::string& path) {
-  const int fd = new_socket();
-  const sockaddr_un address = address_of(path);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 128) != 0) {
-    throw std::system_error(errno, std::generic_category(), path);
+int listen_at(const Address& address) {
+  const int fd = new_socket(address);
+  if (::bind(fd, &address.any, address.size) != 0 || ::listen(fd, 128) != 0) {
+    throw std::system_error(errno, std::generic_category(), "listen");
   }
   return fd;
+}
+
+std::uint16_t port_of(int fd) {
+  Address address{};
+  address.size = sizeof address.port;
+  if (::getsockname(fd, &address.any, &address.size) != 0) {
+    throw std::system_error(errno, std::generic_category(), "getsockname");
+  }
+  return ntohs(address.port.sin_port);
 }
 
 // One end of a conversation, and what is on its way to it.
@@ -213,8 +252,12 @@ class FaultProxy::Conversation {
 };
 
 FaultProxy::FaultProxy(std::string server_socket) : server_(std::move(server_socket)) {
-  const auto name = std::filesystem::path(server_).filename().string();
-  listening_ = listen_at(folder_.file(name));
+  if (is_tcp(server_)) {
+    listening_ = listen_at(address_of_port(0));
+    port_ = port_of(listening_);
+  } else {
+    listening_ = listen_at(address_of(folder_.file(std::filesystem::path(server_).filename().string())));
+  }
   acceptor_ = std::thread([this] { accept_clients(); });
 }
 
@@ -227,12 +270,12 @@ FaultProxy::~FaultProxy() {
 }
 
 void FaultProxy::accept_clients() {
-  const sockaddr_un address = address_of(server_);
+  const Address address = address_of(server_);
   while (!stopping_) {
     const int client = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) continue;
-    const int server = new_socket();
-    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    const int server = new_socket(address);
+    if (::connect(server, &address.any, address.size) != 0) {
       ::close(client);
       ::close(server);
       continue;

@@ -6,6 +6,8 @@
 //   ...
 //   proxy.calm();
 //
+// A server on a port of 127.0.0.1 is "tcp:PORT", and the proxy then listens on port().
+//
 // A request is what a client sends before it waits: with libpq the statements of one pipeline, up to 64 KiB of them.
 #ifndef FRACTAL_TESTS_POSTGRES_FAULT_PROXY_H
 #define FRACTAL_TESTS_POSTGRES_FAULT_PROXY_H
@@ -50,6 +52,8 @@ class FaultProxy {
   // The socket of the proxy lies in it under the server's name: for host=.
   std::string folder() const { return folder_.path().string(); }
 
+  std::uint16_t port() const { return port_; }
+
   // Each byte takes so long, each way, from now on.
   void add_latency(std::chrono::microseconds each_way) { latency_ = each_way.count(); }
   // From now on one request in n, on the average, meets one of these.
@@ -72,6 +76,7 @@ class FaultProxy {
   TemporaryFolder folder_{};
   const std::string server_;
   int listening_ = -1;
+  std::uint16_t port_ = 0;
   std::atomic<bool> stopping_ = false;
   std::atomic<std::int64_t> latency_ = 0;  // microseconds
   std::array<std::atomic<std::uint64_t>, every_network_fault.size()> met_{};
