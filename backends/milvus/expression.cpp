@@ -7,13 +7,15 @@
 
 namespace fractal::milvus {
 
-std::string literal(std::string_view text) {
+std::optional<std::string> literal(std::string_view text) {
+  if (text.find_first_of("\n\r") != std::string_view::npos) return std::nullopt;
   std::string written = "\"";
   for (const char byte : text) {
     if (byte == '"' || byte == '\\') written += '\\';
     written += byte;
   }
-  return written += '"';
+  written += '"';
+  return written;
 }
 
 std::string plain(std::string_view name) {

@@ -24,6 +24,9 @@ constexpr std::array<std::string_view, 3> version_fields{"id", "born", "kind"};
 constexpr std::array<std::string_view, 4> vector_fields{"id", "born", "kind", "vector"};
 constexpr std::array<std::string_view, 4> mark_fields{"epoch", "born", "kind", "note"};
 
+// Of what plain() has written, or we: without line breaks.
+std::string quoted(std::string_view text) { return literal(text).value_or("\"\""); }
+
 std::string key_of(MemoryId id, std::uint64_t born, std::uint64_t epoch) {
   return fmt::format("v.{}.{}.{}", id, born, epoch);
 }
@@ -233,7 +236,7 @@ Result<void> MilvusStore::erase(const VersionPlace& place, std::uint64_t epoch, 
     std::string keys;
     for (const auto& [id, born] : versions.subspan(begin, std::min(keys_of_call, versions.size() - begin))) {
       if (!keys.empty()) keys += ',';
-      keys += literal(key_of(id, born, epoch));
+      keys += quoted(key_of(id, born, epoch));
     }
     FRACTAL_TRY_INTO(const std::uint64_t timestamp,
                      noted(place, client_->erase(collection.name, fmt::format("pk in [{}]", keys))));
@@ -274,7 +277,7 @@ Result<void> MilvusStore::drop_all() {
 std::string MilvusStore::of_space(const Collection& collection, const VersionPlace& place) const {
   std::string condition = fmt::format("space == {}", place.number);
   if (!collection.partitioned) return condition;
-  return fmt::format("tenant == {} && {}", literal(plain(place.space.tenant)), condition);
+  return fmt::format("tenant == {} && {}", quoted(plain(place.space.tenant)), condition);
 }
 
 std::string MilvusStore::of_moment(const Collection& collection, const VersionPlace& place,

@@ -394,6 +394,44 @@ TEST_CASE("built anew, nothing of what was is left") {
   CHECK(mark->epoch == 0);
 }
 
+TEST_CASE("a literal means its text, whatever that is, and nothing else") {
+  testing::Random random(testing::announced_seed("literals"));
+  const auto read = milvus::read_url({.url = testing::milvus_server()}).value();
+  const auto client = milvus::Client::open(read.second, read.first).value();
+  const std::string collection = "fractal_" + testing::fresh_milvus_identity() + "_literals";
+  REQUIRE(client->create({.name = collection, .dimension = 2, .metric = "L2", .partitioned = false}).has_value());
+  constexpr std::string_view pieces[] = {"\"", "\\", "'", "\\\"", "n", "u0041", "x41", " ", "|| 1 == 1", "&&", "note",
+                                         "==", "(", ")", "[", "{", "%", "_", "\t", "\x01", "\xC3\xA9", "\xE6\x9D\xB1"};
+  std::vector<std::string> texts;
+  for (int i = 0; i < 300; ++i) {
+    std::string text;
+    for (std::size_t n = 1 + random.below(9); n > 0; --n) text += random.pick(pieces);
+    texts.push_back(text);
+  }
+  std::sort(texts.begin(), texts.end());
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  std::vector<milvus::WrittenRow> rows;
+  const Vector vector{1, 0};
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    rows.push_back({.key = std::to_string(i),
+                    .tenant = "t",
+                    .id = static_cast<std::int64_t>(i),
+                    .note = texts[i],
+                    .vector = vector});
+  }
+  REQUIRE(client->upsert(collection, rows, nullptr).has_value());
+  constexpr std::string_view fields[] = {"id"};
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    CAPTURE(texts[i]);
+    const auto found = client->query(collection, "note == " + milvus::literal(texts[i]).value(), fields, 100, {}, nullptr);
+    REQUIRE_MESSAGE(found.has_value(), found.error().message);
+    REQUIRE(found->size() == 1);
+    CHECK((*found)[0].id == static_cast<std::int64_t>(i));
+  }
+  CHECK_FALSE(milvus::literal("a\nb").has_value());
+  REQUIRE(client->drop(collection).has_value());
+}
+
 TEST_CASE("no tenant's name makes another's vectors visible") {
   const auto storage = make_memory_storage();
   Options options{.embedder = nullptr, .storage = storage};

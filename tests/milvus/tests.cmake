@@ -37,3 +37,9 @@ fractal_milvus_test(milvus milvus/milvus_test.cpp)
 fractal_suite(milvus_proxy postgres/fault_proxy.cpp)
 fractal_milvus_test(milvus_faults milvus/faults_test.cpp ${milvus_proxy})
 target_compile_definitions(milvus_faults PRIVATE FRACTAL_TOOLS="${PROJECT_SOURCE_DIR}/tools")
+
+# Needs no server but its own.
+find_package(Protobuf REQUIRED)
+fractal_test(milvus_secure milvus/secure_test.cpp)
+target_include_directories(milvus_secure SYSTEM PRIVATE "${PROJECT_BINARY_DIR}/backends/milvus/generated")
+target_link_libraries(milvus_secure PRIVATE FractalMemory::milvus PkgConfig::GRPCPP protobuf::libprotobuf)
