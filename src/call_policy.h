@@ -17,11 +17,11 @@ namespace fractal {
 class CallPolicy {
  public:
   struct Setting {
-    int attempts = 3;                                                    // of one call
-    std::chrono::milliseconds first_delay{20}, longest_delay{500};       // before the next attempt: a random part of it
-    std::chrono::milliseconds first_pause{500}, longest_pause{10'000};   // without calls, once one has failed wholly
-    double budget = 10;                                                  // attempts beyond the first, saved up at most
-    double earned = 0.1;                                                 // by each call that succeeds
+    int attempts = 3;                                                   // of one call
+    std::chrono::milliseconds first_delay{20}, longest_delay{500};      // before the next attempt: a random part of it
+    std::chrono::milliseconds first_pause{500}, longest_pause{10'000};  // without calls, once one has failed wholly
+    double budget = 10;                                                 // attempts beyond the first, saved up at most
+    double earned = 0.1;                                                // by each call that succeeds
   };
   CallPolicy(std::string name, Setting setting) : name_(std::move(name)), setting_(setting) {}
 

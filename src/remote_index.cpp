@@ -70,11 +70,17 @@ Result<std::vector<std::string>> RemoteIndex::verify(const SpaceRecord& record, 
     if (!space || record.dimension == 0) return std::vector<std::string>{};
     const std::lock_guard turn(space->feeding);
     FRACTAL_TRY(read_mark(*space, record, true));
+    std::uint64_t applied = 0;
+    {
+      const std::lock_guard lock(space->mutex);
+      applied = space->applied;
+    }
+    if (applied < record.sequence) FRACTAL_TRY(pull_into(*space, record, pull, applied < record.horizon));
     SearchedRemote searched;
     {
       const std::lock_guard lock(space->mutex);
-      // Nothing is to be said of a moment that is not there.
-      if (space->applied < record.sequence || space->mark.cleaned > record.sequence) return std::vector<std::string>{};
+      // Nothing is to be said of a moment whose versions may be gone.
+      if (space->mark.cleaned > record.sequence) return std::vector<std::string>{};
       searched = {.place = space->place, .mark = space->mark, .living = record.vectors};
     }
     FRACTAL_TRY_INTO(auto found, compare_remote(*store_, searched, record, pull, nullptr, control));
@@ -116,18 +122,18 @@ Result<ReconcileReport> RemoteIndex::reconcile(const SpaceRecord& record, const 
       vectors.clear();
       return {};
     };
-    const RemoteMend mend{
-        .write = [&](std::span<const VectorChange> some) -> Result<void> {
-          for (const VectorChange& change : some) {
-            changes.push_back(change);
-            vectors.emplace_back(change.vector.begin(), change.vector.end());
-          }
-          if (changes.empty() || (!some.empty() && changes.size() < 100)) return {};
-          return write();
-        },
-        .erase = [&](std::span<const VersionStore::Name> names) {
-          return store_->erase(searched.place, searched.mark.epoch, names);
-        }};
+    const RemoteMend mend{.write = [&](std::span<const VectorChange> some) -> Result<void> {
+                            for (const VectorChange& change : some) {
+                              changes.push_back(change);
+                              vectors.emplace_back(change.vector.begin(), change.vector.end());
+                            }
+                            if (changes.empty() || (!some.empty() && changes.size() < 100)) return {};
+                            return write();
+                          },
+                          .erase =
+                              [&](std::span<const VersionStore::Name> names) {
+                                return store_->erase(searched.place, searched.mark.epoch, names);
+                              }};
     FRACTAL_TRY_INTO(const auto found, compare_remote(*store_, searched, record, pull, &mend, control));
     if (found.missing + found.stale + found.orphans != 0) {
       VersionMark mark = searched.mark;

@@ -14,7 +14,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -26,11 +25,10 @@
 namespace fractal {
 
 struct RemoteSetting {
-  bool wait = false;                                                // apply() and catch_up() return when all is sent
-  std::uint64_t queue_bytes = 64u << 20;                            // of a space
-  std::uint64_t most_scanned = std::numeric_limits<std::uint64_t>::max();
-  std::chrono::milliseconds grace{60'000};                          // superseded versions stay so long
-  std::size_t batch_rows = 1'000, batch_bytes = 4u << 20;           // of one delivery
+  bool wait = false;                                       // apply() and catch_up() return when all is sent
+  std::uint64_t queue_bytes = 64u << 20;                   // of a space
+  std::chrono::milliseconds grace{60'000};                 // superseded versions stay so long
+  std::size_t batch_rows = 1'000, batch_bytes = 4u << 20;  // of one delivery
 };
 
 // The storage that the index follows.

@@ -18,9 +18,9 @@
 namespace fractal {
 namespace {
 
-constexpr std::size_t few_ids = 1'000;               // compared here, one by one
-constexpr std::size_t most_counted = 200'000;        // ids whose versions are looked up to count them
-constexpr std::uint64_t small_bytes = 256u << 10;    // of a space's vectors: all are fetched, for an exact answer
+constexpr std::size_t few_ids = 1'000;             // compared here, one by one
+constexpr std::size_t most_counted = 200'000;      // ids whose versions are looked up to count them
+constexpr std::uint64_t small_bytes = 256u << 10;  // of a space's vectors: all are fetched, for an exact answer
 constexpr std::uint64_t most_bytes_listed = 64u << 20;
 constexpr std::size_t bytes_per_call = 4u << 20;
 
@@ -72,12 +72,15 @@ class RemoteSearch {
     return latest;
   }
 
-  Result<void> check() const { return query_.control != nullptr ? check_control(*query_.control, "vector search") : Result<void>(); }
+  Result<void> check() const {
+    return query_.control != nullptr ? check_control(*query_.control, "vector search") : Result<void>();
+  }
 
   Result<std::vector<StoredVersion>> living_of(std::span<const MemoryId> ids, bool with_vectors) {
     std::vector<StoredVersion> all;
     std::size_t step = store_.most_ids();
-    if (with_vectors) step = std::min(step, std::max<std::size_t>(bytes_per_call / (space_.place.dimension * sizeof(float)), 1));
+    if (with_vectors)
+      step = std::min(step, std::max<std::size_t>(bytes_per_call / (space_.place.dimension * sizeof(float)), 1));
     for (std::size_t begin = 0; begin < ids.size(); begin += step) {
       FRACTAL_TRY(check());
       const auto some = ids.subspan(begin, std::min(step, ids.size() - begin));
@@ -115,8 +118,8 @@ class RemoteSearch {
   Result<std::uint64_t> count() {
     if (query_.allowed) {
       // Ids of memories that there are, if the core asks about the newest moment: then each of them has a vector.
-      const bool all_have = record_.sequence == query_.as_of && record_.memories != 0 &&
-                            record_.vectors == record_.memories;
+      const bool all_have =
+          record_.sequence == query_.as_of && record_.memories != 0 && record_.vectors == record_.memories;
       if (all_have) return wanted_.size();
       return count_living(wanted_);
     }
@@ -212,7 +215,8 @@ class RemoteSearch {
 
   std::uint64_t first_fetch(std::uint64_t need) const {
     std::uint64_t fetch = need + std::max<std::uint64_t>(need / 4, 16);
-    if (query_.allowed && !passes_only()) fetch = fetch * space_.living / std::max<std::uint64_t>(hits_.matched, 1) + fetch / 4;
+    if (query_.allowed && !passes_only())
+      fetch = fetch * space_.living / std::max<std::uint64_t>(hits_.matched, 1) + fetch / 4;
     if (!query_.allowed && !passes_except()) fetch += query_.excluded.size();
     return fetch;
   }

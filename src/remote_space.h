@@ -24,9 +24,7 @@ class ChangeQueue {
   bool empty() const { return entries_.empty() && from_ == to_.sequence; }
   std::uint64_t from() const { return from_; }
   const SpaceRecord& to() const { return to_; }
-  std::uint64_t bytes() const {
-    return entries_.capacity() * sizeof(Entry) + components_.capacity() * sizeof(float);
-  }
+  std::uint64_t bytes() const { return entries_.capacity() * sizeof(Entry) + components_.capacity() * sizeof(float); }
   // What these changes will take.
   static std::uint64_t bytes_of(std::span<const VectorChange> changes);
   void add(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes);
@@ -71,8 +69,8 @@ struct RemoteSpace {
   std::uint64_t published = 0;    // marks written or adopted: what was read before is old
   std::uint64_t seen = 0;         // the newest sequence of the storage that was told
   std::uint64_t epoch_floor = 0;  // epochs up to this one do not count any more
-  std::uint64_t applied = 0;  // not below mark.applied: changes to no vector need no mark
-  std::uint64_t vectors = 0;  // as of `applied`
+  std::uint64_t applied = 0;      // not below mark.applied: changes to no vector need no mark
+  std::uint64_t vectors = 0;      // as of `applied`
   KnownMoments moments{};
 
   ChangeQueue queue{};
@@ -82,8 +80,8 @@ struct RemoteSpace {
   Clock::time_point not_before{};  // of the next attempt, after one that failed
   std::string problem{};
 
-  std::vector<MemoryId> touched{};  // may have superseded versions
-  std::vector<MemoryId> cleaned_ids{};  // those of them that are looked at next
+  std::vector<MemoryId> touched{};                                        // may have superseded versions
+  std::vector<MemoryId> cleaned_ids{};                                    // those of them that are looked at next
   std::optional<std::pair<std::uint64_t, Clock::time_point>> cleaning{};  // `cleaned` to be, when it was due
   bool announced = false;                                                 // that has been written
   bool old_epochs = false;                                                // something may be left of them
@@ -91,7 +89,8 @@ struct RemoteSpace {
 
   bool sends() const { return !queue.empty() || in_flight != 0; }
   std::uint64_t bytes() const {
-    return sizeof(RemoteSpace) + queue.bytes() + in_flight + (touched.capacity() + cleaned_ids.capacity()) * sizeof(MemoryId);
+    return sizeof(RemoteSpace) + queue.bytes() + in_flight +
+           (touched.capacity() + cleaned_ids.capacity()) * sizeof(MemoryId);
   }
 };
 

@@ -26,9 +26,8 @@ class Comparison {
 
   Result<RemoteDifferences> run(const VectorIndex::Pull& pull) {
     if (space_.mark.epoch != 0) FRACTAL_TRY(list());
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-      return a.id != b.id ? a.id < b.id : a.born < b.born;
-    });
+    std::sort(entries_.begin(), entries_.end(),
+              [](const Entry& a, const Entry& b) { return a.id != b.id ? a.id < b.id : a.born < b.born; });
     FRACTAL_TRY(compare(pull));
     find_orphans();
     if (mend_ != nullptr) FRACTAL_TRY(erase());
@@ -146,7 +145,8 @@ class Comparison {
 }  // namespace
 
 Result<RemoteDifferences> compare_remote(VersionStore& store, const SearchedRemote& space, const SpaceRecord& record,
-                                         const VectorIndex::Pull& pull, const RemoteMend* mend, const Control& control) {
+                                         const VectorIndex::Pull& pull, const RemoteMend* mend,
+                                         const Control& control) {
   return Comparison(store, space, record, mend, control).run(pull);
 }
 

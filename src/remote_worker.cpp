@@ -41,7 +41,8 @@ void RemoteIndex::wake(std::uint64_t space) {
 }
 
 void RemoteIndex::work() {
-  const auto tick = std::min<std::chrono::milliseconds>(longest_tick, setting_.grace / 8 + std::chrono::milliseconds(1));
+  const auto tick =
+      std::min<std::chrono::milliseconds>(longest_tick, setting_.grace / 8 + std::chrono::milliseconds(1));
   auto next_round = Clock::now() + tick;
   std::unique_lock lock(mutex_);
   while (!stopping_) {

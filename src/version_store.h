@@ -83,8 +83,8 @@ class VersionStore {
   virtual std::size_t most_ids() const = 0;
 
   // Makes the place if need be. Returns the token of these rows.
-  virtual Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
-                                       const Control* control) = 0;
+  virtual Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch,
+                                       std::span<const Version> versions, const Control* control) = 0;
   // Of the latest epoch; epoch 0: there is none.
   virtual Result<VersionMark> mark(const VersionPlace& place) = 0;
   virtual Result<void> put_mark(const VersionPlace& place, const VersionMark& mark) = 0;

@@ -165,15 +165,14 @@ Result<std::string> contents_of(const std::string& path) {
   return text.str();
 }
 
-std::int32_t code_of(const proto::Status& status) {
-  return status.code() != 0 ? status.code() : status.error_code();
-}
+std::int32_t code_of(const proto::Status& status) { return status.code() != 0 ? status.code() : status.error_code(); }
 
 }  // namespace
 
 class Client::Calls {
  public:
-  Calls(const MilvusAddress& address, const MilvusOptions& options, std::shared_ptr<grpc::ChannelCredentials> credentials)
+  Calls(const MilvusAddress& address, const MilvusOptions& options,
+        std::shared_ptr<grpc::ChannelCredentials> credentials)
       : name_(fmt::format("milvus at {}", address.server)),
         database_(address.database),
         authorization_(address.token.empty() ? std::string() : base64(address.token)),
@@ -230,7 +229,8 @@ class Client::Calls {
   }
 
   template <class Request, class Reply, class Begin>
-  Result<void> attempt(const Begin& begin, const Request& request, Reply& reply, const char* what, const Control* control) {
+  Result<void> attempt(const Begin& begin, const Request& request, Reply& reply, const char* what,
+                       const Control* control) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + timeout_);
     if (!authorization_.empty()) context.AddMetadata("authorization", authorization_);
@@ -302,15 +302,15 @@ Result<std::unique_ptr<Client>> Client::open(const MilvusAddress& address, const
 
 // ---- Collections -------------------------------------------------------------------------------------------------
 
-#define FRACTAL_CALL(name)                                                                           \
+#define FRACTAL_CALL(name)                                                                             \
   [](proto::MilvusService::Stub& on, grpc::ClientContext* call_context, const auto* asked, auto* told, \
      std::function<void(grpc::Status)> then) { on.async()->name(call_context, asked, told, std::move(then)); }
 
 Result<bool> Client::has(const std::string& collection) {
   proto::CollectionRequest request;
   request.set_collection_name(collection);
-  auto reply = calls_->call<proto::BoolResponse>(FRACTAL_CALL(HasCollection), request,
-                            "look for a collection", nullptr);
+  auto reply =
+      calls_->call<proto::BoolResponse>(FRACTAL_CALL(HasCollection), request, "look for a collection", nullptr);
   if (!reply && reply.error().code == Errc::not_found) return false;
   if (!reply) return reply.error();
   return reply->value();
@@ -318,17 +318,15 @@ Result<bool> Client::has(const std::string& collection) {
 
 Result<std::vector<std::string>> Client::collections() {
   proto::ShowCollectionsRequest request;
-  FRACTAL_TRY_INTO(const auto reply,
-                   calls_->call<proto::ShowCollectionsResponse>(FRACTAL_CALL(ShowCollections),
-                                request, "list the collections", nullptr));
+  FRACTAL_TRY_INTO(const auto reply, calls_->call<proto::ShowCollectionsResponse>(
+                                         FRACTAL_CALL(ShowCollections), request, "list the collections", nullptr));
   return std::vector<std::string>(reply.collection_names().begin(), reply.collection_names().end());
 }
 
 Result<void> Client::drop(const std::string& collection) {
   proto::CollectionRequest request;
   request.set_collection_name(collection);
-  FRACTAL_TRY(calls_->call<proto::Status>(FRACTAL_CALL(DropCollection), request, "drop a collection",
-                           nullptr));
+  FRACTAL_TRY(calls_->call<proto::Status>(FRACTAL_CALL(DropCollection), request, "drop a collection", nullptr));
   return {};
 }
 
@@ -339,8 +337,7 @@ Result<void> Client::create(const CollectionPlan& plan) {
   creation.set_schema(schema_of(plan).SerializeAsString());
   creation.set_shards_num(1);
   creation.set_consistency_level(level_session);
-  auto created = calls_->call<proto::Status>(FRACTAL_CALL(CreateCollection), creation,
-                              "create a collection", nullptr);
+  auto created = calls_->call<proto::Status>(FRACTAL_CALL(CreateCollection), creation, "create a collection", nullptr);
   if (!created) {
     auto there = has(plan.name);
     if (!there || !*there) return created.error();
@@ -352,20 +349,18 @@ Result<void> Client::create(const CollectionPlan& plan) {
   add_pair(indexing.mutable_extra_params(), "index_type", std::string(plan.index));
   add_pair(indexing.mutable_extra_params(), "metric_type", std::string(plan.metric));
   add_pair(indexing.mutable_extra_params(), "params", "{}");
-  auto indexed = calls_->call<proto::Status>(FRACTAL_CALL(CreateIndex), indexing, "create an index",
-                              nullptr);
+  auto indexed = calls_->call<proto::Status>(FRACTAL_CALL(CreateIndex), indexing, "create an index", nullptr);
   proto::LoadCollectionRequest loading;
   loading.set_collection_name(plan.name);
   loading.set_replica_number(1);
-  auto loads = calls_->call<proto::Status>(FRACTAL_CALL(LoadCollection), loading,
-                            "load a collection", nullptr);
+  auto loads = calls_->call<proto::Status>(FRACTAL_CALL(LoadCollection), loading, "load a collection", nullptr);
   if (!loads) return indexed ? loads.error() : indexed.error();
   for (int look = 0; look < 500; ++look) {
     proto::GetLoadStateRequest asking;
     asking.set_collection_name(plan.name);
     FRACTAL_TRY_INTO(const auto state,
                      calls_->call<proto::GetLoadStateResponse>(FRACTAL_CALL(GetLoadState), asking,
-                                  "look whether a collection is loaded", nullptr));
+                                                               "look whether a collection is loaded", nullptr));
     if (state.state() == loaded) return {};
     if (calls_->policy().stopping()) break;
     std::this_thread::sleep_for(step);
@@ -394,8 +389,8 @@ Result<std::uint64_t> Client::upsert(const std::string& collection, std::span<co
   auto* const data = vectors->mutable_float_vector()->mutable_data();
   data->Reserve(static_cast<int>(rows.size() * dimension));
   for (const WrittenRow& row : rows) data->Add(row.vector.begin(), row.vector.end());
-  FRACTAL_TRY_INTO(const auto reply, calls_->call<proto::MutationResult>(FRACTAL_CALL(Upsert), request,
-                                                  "write vectors", control));
+  FRACTAL_TRY_INTO(const auto reply,
+                   calls_->call<proto::MutationResult>(FRACTAL_CALL(Upsert), request, "write vectors", control));
   return reply.timestamp();
 }
 
@@ -404,8 +399,8 @@ Result<std::uint64_t> Client::erase(const std::string& collection, const std::st
   request.set_collection_name(collection);
   request.set_expr(expression);
   request.set_consistency_level(level_session);
-  FRACTAL_TRY_INTO(const auto reply, calls_->call<proto::MutationResult>(FRACTAL_CALL(Delete), request,
-                                                  "delete vectors", nullptr));
+  FRACTAL_TRY_INTO(const auto reply,
+                   calls_->call<proto::MutationResult>(FRACTAL_CALL(Delete), request, "delete vectors", nullptr));
   return reply.timestamp();
 }
 
@@ -427,8 +422,8 @@ Result<std::vector<Row>> Client::query(const std::string& collection, const std:
   for (const std::string_view field : fields) request.add_output_fields(std::string(field));
   if (limit != 0) add_pair(request.mutable_query_params(), "limit", std::to_string(limit));
   ask_for(request, consistency);
-  FRACTAL_TRY_INTO(const auto reply, calls_->call<proto::QueryResults>(FRACTAL_CALL(Query), request,
-                                                  "read vectors", control));
+  FRACTAL_TRY_INTO(const auto reply,
+                   calls_->call<proto::QueryResults>(FRACTAL_CALL(Query), request, "read vectors", control));
   auto rows = read_rows(reply.fields_data(), fields);
   return rows ? std::move(rows) : Result<std::vector<Row>>(within(rows.error(), "{}: read vectors", name()));
 }
@@ -457,8 +452,8 @@ Result<std::vector<Row>> Client::search(const std::string& collection, const std
   add_pair(parameters, "params", "{}");
   add_pair(parameters, "round_decimal", "-1");
   ask_for(request, consistency);
-  FRACTAL_TRY_INTO(const auto reply, calls_->call<proto::SearchResults>(FRACTAL_CALL(Search), request,
-                                                  "search", control));
+  FRACTAL_TRY_INTO(const auto reply,
+                   calls_->call<proto::SearchResults>(FRACTAL_CALL(Search), request, "search", control));
   auto rows = read_rows(reply.results().fields_data(), nearest.fields);
   return rows ? std::move(rows) : Result<std::vector<Row>>(within(rows.error(), "{}: search", name()));
 }

@@ -66,15 +66,17 @@ Result<void> read_parameter(std::string_view name, const std::string& value, Mil
 Result<void> check(const MilvusOptions& options) {
   if (!is_name(options.prefix)) return bad("prefix is letters, digits and _, not a digit first, at most 64");
   if (!is_name(options.index)) return bad("index is no name of an index type");
-  if (options.call_timeout.count() <= 0 || options.connect_timeout.count() <= 0) return bad("a time-out is not positive");
+  if (options.call_timeout.count() <= 0 || options.connect_timeout.count() <= 0)
+    return bad("a time-out is not positive");
   if (options.grace < std::chrono::milliseconds(100)) return bad("grace is less than 100 ms");
   return {};
 }
 
 class Index final : public MilvusIndex {
  public:
-  Index(std::shared_ptr<MilvusStore> store, RemoteSource source, const RemoteSetting& setting)
-      : store_(std::move(store)), most_scanned_(setting.most_scanned), remote_(store_, std::move(source), setting) {}
+  Index(std::shared_ptr<MilvusStore> store, RemoteSource source, const RemoteSetting& setting,
+        std::uint64_t most_scanned)
+      : store_(std::move(store)), most_scanned_(most_scanned), remote_(store_, std::move(source), setting) {}
   // Calls under way end first: the worker may be in one.
   ~Index() override { store_->stop(); }
 
@@ -102,6 +104,7 @@ class Index final : public MilvusIndex {
     return MilvusReport{
         .vectors = found.vectors, .missing = found.missing, .stale = found.stale, .orphans = found.orphans};
   }
+  std::uint64_t most_scanned() const override { return most_scanned_; }
   bool flush(std::uint64_t space, const Control& control) override { return remote_.flush(space, control); }
 
  private:
@@ -158,8 +161,8 @@ Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options) 
   }
   if (rest.empty()) return bad("the URL names no server");
   address.server = rest;
-  const bool has_port = rest.front() == '[' ? rest.find("]:") != std::string_view::npos
-                                            : rest.find(':') != std::string_view::npos;
+  const bool has_port =
+      rest.front() == '[' ? rest.find("]:") != std::string_view::npos : rest.find(':') != std::string_view::npos;
   if (!has_port) address.server += fmt::format(":{}", standard_port);
   while (!parameters.empty()) {
     const auto end = parameters.find('&');
@@ -182,12 +185,11 @@ Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& give
   FRACTAL_TRY_INTO(const auto read, read_url(given));
   const auto& [options, address] = read;
   FRACTAL_TRY_INTO(auto client, Client::open(address, options));
-  auto store = std::make_shared<MilvusStore>(std::move(client), fmt::format("{}_{}", options.prefix, identity), options);
-  const RemoteSetting setting{.wait = options.wait,
-                              .queue_bytes = options.queue_bytes,
-                              .most_scanned = options.most_scanned,
-                              .grace = options.grace};
-  return std::shared_ptr<MilvusIndex>(std::make_shared<Index>(std::move(store), std::move(source), setting));
+  auto store =
+      std::make_shared<MilvusStore>(std::move(client), fmt::format("{}_{}", options.prefix, identity), options);
+  const RemoteSetting setting{.wait = options.wait, .queue_bytes = options.queue_bytes, .grace = options.grace};
+  return std::shared_ptr<MilvusIndex>(
+      std::make_shared<Index>(std::move(store), std::move(source), setting, options.most_scanned));
 }
 
 }  // namespace fractal::milvus
@@ -205,9 +207,16 @@ Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& opti
   };
   source.read = [storage](const Space& space, const RemoteSource::Read& read) -> Result<void> {
     FRACTAL_TRY_INTO(const auto view, storage->read(space));
-    return read(view->space(), [&](std::uint64_t after, const VectorVisitor& visit) { return view->vectors(after, visit); });
+    return read(view->space(),
+                [&](std::uint64_t after, const VectorVisitor& visit) { return view->vectors(after, visit); });
   };
   return milvus::make_milvus_index(options, identity, std::move(source));
+}
+
+Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options&,
+                                                     const std::shared_ptr<Storage>& storage) {
+  FRACTAL_TRY_INTO(auto index, open_milvus_index({.url = url}, storage));
+  return std::shared_ptr<VectorIndex>(std::move(index));
 }
 
 }  // namespace fractal

@@ -173,7 +173,8 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
   std::vector<WrittenRow> rows;
   rows.reserve(versions.size());
   for (const Version& version : versions) {
-    std::span<const float> vector = version.kind == VersionKind::removed ? std::span<const float>(none) : version.vector;
+    std::span<const float> vector =
+        version.kind == VersionKind::removed ? std::span<const float>(none) : version.vector;
     if (vector.size() == 1) vector = padded.emplace_back(std::array{vector[0], 0.0F});
     rows.push_back({.key = key_of(version.id, version.born, epoch),
                     .tenant = tenant,
@@ -185,8 +186,7 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
                     .note = {},
                     .vector = vector});
   }
-  FRACTAL_TRY_INTO(const std::uint64_t timestamp,
-                   noted(place, client_->upsert(collection.name, rows, control)));
+  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, rows, control)));
   note_write(timestamp);
   return timestamp;
 }
@@ -194,7 +194,8 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
 Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark& mark) {
   FRACTAL_TRY_INTO(const Collection collection, find(place, true));
   const std::string tenant = plain(place.space.tenant);
-  const std::string note = fmt::format("{} {} {} {:d} {:d}", mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
+  const std::string note =
+      fmt::format("{} {} {} {:d} {:d}", mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
   const std::vector<float> none = unit(place);
   const WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
                        .tenant = tenant,
@@ -224,9 +225,9 @@ Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t e
   FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, {&row, 1}, nullptr)));
   note_write(timestamp);
   // Those before say nothing more.
-  FRACTAL_TRY(noted(place, client_->erase(collection.name, fmt::format("{} && kind == {} && epoch == {} && born < {}",
-                                                                       of_space(collection, place), kind_cleaned, epoch,
-                                                                       cleaned))));
+  FRACTAL_TRY(noted(
+      place, client_->erase(collection.name, fmt::format("{} && kind == {} && epoch == {} && born < {}",
+                                                         of_space(collection, place), kind_cleaned, epoch, cleaned))));
   return {};
 }
 
@@ -247,8 +248,8 @@ Result<void> MilvusStore::erase(const VersionPlace& place, std::uint64_t epoch, 
 
 Result<void> MilvusStore::erase_epochs_before(const VersionPlace& place, std::uint64_t epoch) {
   FRACTAL_TRY_INTO(const Collection collection, find(place, false));
-  FRACTAL_TRY(noted(place, client_->erase(collection.name,
-                                          fmt::format("{} && epoch < {}", of_space(collection, place), epoch))));
+  FRACTAL_TRY(noted(
+      place, client_->erase(collection.name, fmt::format("{} && epoch < {}", of_space(collection, place), epoch))));
   return {};
 }
 
@@ -307,14 +308,14 @@ Result<VersionMark> MilvusStore::mark(const VersionPlace& place) {
 }
 
 Result<std::vector<StoredVersion>> MilvusStore::read(const VersionPlace& place, const VersionMoment& moment,
-                                                     const std::string& condition, bool with_vectors,
-                                                     std::size_t limit, const Control* control) {
+                                                     const std::string& condition, bool with_vectors, std::size_t limit,
+                                                     const Control* control) {
   FRACTAL_TRY_INTO(const Collection collection, find(place, false));
-  const std::span<const std::string_view> fields =
-      with_vectors ? std::span<const std::string_view>(vector_fields) : std::span<const std::string_view>(version_fields);
-  FRACTAL_TRY_INTO(auto rows, noted(place, client_->query(collection.name,
-                                                          of_moment(collection, place, moment) + " && " + condition,
-                                                          fields, limit, {.timestamp = moment.token}, control)));
+  const std::span<const std::string_view> fields = with_vectors ? std::span<const std::string_view>(vector_fields)
+                                                                : std::span<const std::string_view>(version_fields);
+  FRACTAL_TRY_INTO(
+      auto rows, noted(place, client_->query(collection.name, of_moment(collection, place, moment) + " && " + condition,
+                                             fields, limit, {.timestamp = moment.token}, control)));
   return versions_of(place, std::move(rows));
 }
 
@@ -325,8 +326,10 @@ Result<std::vector<StoredVersion>> MilvusStore::nearest(const VersionPlace& plac
   if (!query.only.empty()) condition += " && id in " + milvus::list(query.only);
   if (!query.except.empty()) condition += " && id not in " + milvus::list(query.except);
   const std::array<float, 2> padded{query.vector[0], 0};
-  const Client::Nearest nearest{
-      .vector = query.vector.size() == 1 ? std::span<const float>(padded) : query.vector, .k = query.k, .metric = metric_name(place.metric), .fields = vector_fields};
+  const Client::Nearest nearest{.vector = query.vector.size() == 1 ? std::span<const float>(padded) : query.vector,
+                                .k = query.k,
+                                .metric = metric_name(place.metric),
+                                .fields = vector_fields};
   FRACTAL_TRY_INTO(auto rows, noted(place, client_->search(collection.name, condition, nearest,
                                                            {.timestamp = moment.token}, query.control)));
   return versions_of(place, std::move(rows));
@@ -336,8 +339,8 @@ Result<std::vector<StoredVersion>> MilvusStore::versions(const VersionPlace& pla
                                                          std::span<const MemoryId> ids, bool with_vectors,
                                                          const Control* control) {
   if (ids.empty()) return std::vector<StoredVersion>{};
-  FRACTAL_TRY_INTO(auto found, read(place, moment, "kind <= 2 && id in " + milvus::list(ids), with_vectors, most_rows,
-                                    control));
+  FRACTAL_TRY_INTO(auto found,
+                   read(place, moment, "kind <= 2 && id in " + milvus::list(ids), with_vectors, most_rows, control));
   if (found.size() < most_rows) return found;
   if (ids.size() == 1) {
     return make_error(Errc::unavailable, "{}: memory {} has too many versions", name(), ids.front());
@@ -355,8 +358,8 @@ Result<std::vector<StoredVersion>> MilvusStore::raw_versions(const VersionPlace&
   return make_error(Errc::unavailable, "{}: too many vectors that the server cannot compare", name());
 }
 
-Result<void> MilvusStore::list(const VersionPlace& place, const VersionMoment& moment, MemoryId last,
-                               bool with_vectors, const Visit& visit, const Control* control) {
+Result<void> MilvusStore::list(const VersionPlace& place, const VersionMoment& moment, MemoryId last, bool with_vectors,
+                               const Visit& visit, const Control* control) {
   const std::size_t by_bytes =
       with_vectors ? std::max<std::size_t>(bytes_of_call / (place.dimension * sizeof(float)), 1) : most_rows / 2;
   const std::size_t widest = std::min({by_bytes, most_rows / 2, ids_of_call});
@@ -392,8 +395,8 @@ Result<void> MilvusStore::list(const VersionPlace& place, const VersionMoment& m
     begin = end;
     width = std::min(width * 2, widest);
   }
-  FRACTAL_TRY_INTO(auto beyond, read(place, moment, fmt::format("kind <= 2 && id >= {}", begin), with_vectors,
-                                     most_rows, control));
+  FRACTAL_TRY_INTO(auto beyond,
+                   read(place, moment, fmt::format("kind <= 2 && id >= {}", begin), with_vectors, most_rows, control));
   return beyond.empty() ? Result<void>() : visit(std::move(beyond));
 }
 

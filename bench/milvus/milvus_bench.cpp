@@ -23,7 +23,8 @@ namespace {
 using namespace fractal;
 constexpr std::size_t batch = 1'000, k = 10, topics = 200;
 
-std::vector<float> vector_of(std::mt19937_64& random, std::size_t dimension, const std::vector<std::vector<float>>& centres) {
+std::vector<float> vector_of(std::mt19937_64& random, std::size_t dimension,
+                             const std::vector<std::vector<float>>& centres) {
   std::normal_distribution<float> normal;
   std::vector<float> vector = centres[random() % centres.size()];
   for (std::size_t i = 0; i < dimension; ++i) vector[i] += 0.5F * normal(random);
@@ -51,7 +52,8 @@ class Bare {
     std::vector<milvus::WrittenRow> rows;
     for (const VectorChange& change : changes) {
       const auto id = static_cast<std::int64_t>(change.id);
-      rows.push_back({.key = std::to_string(change.id), .tenant = "a", .space = 1, .id = id, .note = {}, .vector = change.vector});
+      rows.push_back(
+          {.key = std::to_string(change.id), .tenant = "a", .space = 1, .id = id, .note = {}, .vector = change.vector});
     }
     timestamp_ = client_->upsert(plan_.name, rows, nullptr).value();
   }
@@ -125,7 +127,8 @@ int main(int argc, char** argv) {
       std::vector<std::vector<float>> kept;
       for (std::size_t i = 0; i < vectors; i += 100) kept.push_back(vector_of(random, dimension, centres));
       const std::uint64_t from = record.sequence;
-      for (std::size_t i = 0; i < kept.size(); ++i) changes.push_back({first_id(1) + i * 100 + 1, ++record.sequence, kept[i]});
+      for (std::size_t i = 0; i < kept.size(); ++i)
+        changes.push_back({first_id(1) + i * 100 + 1, ++record.sequence, kept[i]});
       index->apply(record, from, changes).value();
       bare.write(changes);
     }
@@ -142,8 +145,9 @@ int main(int argc, char** argv) {
         (first ? ours : plain).push_back(1e3 * time);
       }
     }
-    fmt::print("search  bare {:8.2f} ms       index {:8.2f} ms       {:.2f}{}\n", bench::median(plain), bench::median(ours),
-               bench::median(plain) / bench::median(ours), replaced ? "   (with versions to look up)" : "");
+    fmt::print("search  bare {:8.2f} ms       index {:8.2f} ms       {:.2f}{}\n", bench::median(plain),
+               bench::median(ours), bench::median(plain) / bench::median(ours),
+               replaced ? "   (with versions to look up)" : "");
   }
   const auto read = milvus::read_url(options).value();
   milvus::MilvusStore(milvus::Client::open(read.second, read.first).value(), "fractal_" + identity, read.first)

@@ -10,12 +10,12 @@
 
 #include <sys/wait.h>
 
+#include <signal.h>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <signal.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,7 +58,8 @@ struct Pair {
       const auto removed = tried.remove(coordinate);
       CHECK((removed.has_value() || removed.error().code == Errc::not_found));
     } else {
-      CHECK(tried.store({.coordinate = coordinate, .payload = R"({"a":1})", .embedding = vector_of(random)}).has_value());
+      CHECK(
+          tried.store({.coordinate = coordinate, .payload = R"({"a":1})", .embedding = vector_of(random)}).has_value());
     }
   }
 

@@ -97,9 +97,10 @@ Error refused(const MilvusOptions& options, const std::shared_ptr<Storage>& stor
 
 TEST_CASE("what cannot be an index is refused, and no message has the secret") {
   CHECK(refused({.url = "milvus://there"}, nullptr).code == Errc::invalid_argument);
-  for (const char* url : {"", "http://there", "milvus://", "milvus://:secret@", "milvus://secret@there?wait=perhaps",
-                          "milvus://secret@there?consistency=none", "milvus://secret@there?x=1", "milvus://secret@there?x",
-                          "milvus://secret%@there", "milvus://secret@there?prefix=a-b", "milvus://secret@there?ca=/x"}) {
+  for (const char* url :
+       {"", "http://there", "milvus://", "milvus://:secret@", "milvus://secret@there?wait=perhaps",
+        "milvus://secret@there?consistency=none", "milvus://secret@there?x=1", "milvus://secret@there?x",
+        "milvus://secret%@there", "milvus://secret@there?prefix=a-b", "milvus://secret@there?ca=/x"}) {
     CAPTURE(url);
     const Error error = refused({.url = url});
     CHECK(error.code == Errc::invalid_argument);
@@ -153,9 +154,9 @@ TEST_CASE("versions that come twice, late and in another order leave the same ro
       std::vector<Version> call(sent.begin() + static_cast<std::ptrdiff_t>(begin),
                                 sent.begin() + static_cast<std::ptrdiff_t>(begin + size));
       std::sort(call.begin(), call.end(), [](const Version& a, const Version& b) { return a.born < b.born; });
-      call.erase(std::unique(call.begin(), call.end(),
-                             [](const Version& a, const Version& b) { return a.born == b.born; }),
-                 call.end());
+      call.erase(
+          std::unique(call.begin(), call.end(), [](const Version& a, const Version& b) { return a.born == b.born; }),
+          call.end());
       REQUIRE(store->insert(place_of(model), 77, call, nullptr).has_value());
       begin += size;
     }
@@ -180,9 +181,7 @@ TEST_CASE("several programs that feed the same, each in its own way, agree with 
     // Who commits feeds; it may be late, or another is first, or both do.
     auto& writer = *programs[random() % programs.size()];
     auto& other = *programs[random() % programs.size()];
-    if (random() % 3 == 0) {
-      REQUIRE(other.catch_up(model.record(), model.pull()).has_value());
-    }
+    if (random() % 3 == 0) { REQUIRE(other.catch_up(model.record(), model.pull()).has_value()); }
     if (random() % 4 != 0) {
       REQUIRE(model.commit(writer).has_value());
     } else {
@@ -231,8 +230,8 @@ TEST_CASE("while no server answers the rows do, and what waits has its bound") {
   const std::uint64_t bound = 1u << 20;
   Options options{.embedder = nullptr, .storage = storage};
   const auto index =
-      open_milvus_index({.url = "milvus://127.0.0.1:1", .queue_bytes = bound, .connect_timeout = std::chrono::seconds(1)},
-                        storage)
+      open_milvus_index(
+          {.url = "milvus://127.0.0.1:1", .queue_bytes = bound, .connect_timeout = std::chrono::seconds(1)}, storage)
           .value();
   options.vector_index = index;
   const auto memory = FractalMemory::open(options).value();
@@ -400,8 +399,9 @@ TEST_CASE("a literal means its text, whatever that is, and nothing else") {
   const auto client = milvus::Client::open(read.second, read.first).value();
   const std::string collection = "fractal_" + testing::fresh_milvus_identity() + "_literals";
   REQUIRE(client->create({.name = collection, .dimension = 2, .metric = "L2", .partitioned = false}).has_value());
-  constexpr std::string_view pieces[] = {"\"", "\\", "'", "\\\"", "n", "u0041", "x41", " ", "|| 1 == 1", "&&", "note",
-                                         "==", "(", ")", "[", "{", "%", "_", "\t", "\x01", "\xC3\xA9", "\xE6\x9D\xB1"};
+  constexpr std::string_view pieces[] = {"\"",        "\\", "'",    "\\\"", "n",        "u0041",       "x41", " ",
+                                         "|| 1 == 1", "&&", "note", "==",   "(",        ")",           "[",   "{",
+                                         "%",         "_",  "\t",   "\x01", "\xC3\xA9", "\xE6\x9D\xB1"};
   std::vector<std::string> texts;
   for (int i = 0; i < 300; ++i) {
     std::string text;
@@ -423,7 +423,8 @@ TEST_CASE("a literal means its text, whatever that is, and nothing else") {
   constexpr std::string_view fields[] = {"id"};
   for (std::size_t i = 0; i < texts.size(); ++i) {
     CAPTURE(texts[i]);
-    const auto found = client->query(collection, "note == " + milvus::literal(texts[i]).value(), fields, 100, {}, nullptr);
+    const auto found =
+        client->query(collection, "note == " + milvus::literal(texts[i]).value(), fields, 100, {}, nullptr);
     REQUIRE_MESSAGE(found.has_value(), found.error().message);
     REQUIRE(found->size() == 1);
     CHECK((*found)[0].id == static_cast<std::int64_t>(i));
@@ -437,8 +438,16 @@ TEST_CASE("no tenant's name makes another's vectors visible") {
   Options options{.embedder = nullptr, .storage = storage};
   options.vector_index = open_milvus_index({.url = testing::milvus_server(), .wait = true}, storage).value();
   const auto memory = FractalMemory::open(options).value();
-  const std::string names[] = {"a", "a\"", "a\\", "a' or 1 == 1 or tenant == '", "a\" || space > 0 || tenant == \"",
-                               "%", "\xE6\x9D\xB1\xE4\xBA\xAC", "a\nb", "\x01", std::string(255, '"')};
+  const std::string names[] = {"a",
+                               "a\"",
+                               "a\\",
+                               "a' or 1 == 1 or tenant == '",
+                               "a\" || space > 0 || tenant == \"",
+                               "%",
+                               "\xE6\x9D\xB1\xE4\xBA\xAC",
+                               "a\nb",
+                               "\x01",
+                               std::string(255, '"')};
   double number = 0;
   for (const std::string& name : names) {
     const auto tenant = memory.in({.tenant = name, .name = "x"});

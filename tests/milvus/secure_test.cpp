@@ -36,9 +36,10 @@ class Server final : public proto::MilvusService::Service {
     std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
     if (tls) {
       const std::string key = folder.file("key.pem"), certificate = folder.file("certificate.pem");
-      const std::string make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
-                               "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " + key + " -out " + certificate +
-                               " 2>/dev/null";
+      const std::string make =
+          "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
+          "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
+          key + " -out " + certificate + " 2>/dev/null";
       REQUIRE(std::system(make.c_str()) == 0);
       grpc::SslServerCredentialsOptions options;
       options.pem_key_cert_pairs.push_back({contents(key), contents(certificate)});
@@ -65,7 +66,7 @@ class Server final : public proto::MilvusService::Service {
     const auto value = [&](const char* name) {
       const auto found = context->client_metadata().find(name);
       return found == context->client_metadata().end() ? std::string("-")
-                                                        : std::string(found->second.data(), found->second.size());
+                                                       : std::string(found->second.data(), found->second.size());
     };
     heard_ = value("authorization") + " " + value("dbname") + " " + request->db_name();
     if (heard_.starts_with("d3Jvbmc=")) return {grpc::StatusCode::UNAUTHENTICATED, "who are you?"};
@@ -90,7 +91,7 @@ Result<bool> ask(const std::string& url) {
 TEST_CASE("a token goes with each call, behind TLS to a server whose certificate is trusted") {
   const testing::TemporaryFolder folder;
   Server server(folder, true);
-  const std::string at = "localhost:" + std::to_string(server.port());
+  const std::string at = "127.0.0.1:" + std::to_string(server.port());
   const std::string trusted = "?ca=" + folder.file("certificate.pem");
   CHECK(ask("milvus+tls://ada:secret@" + at + "/notes" + trusted).value() == false);
   CHECK(server.heard() == "YWRhOnNlY3JldA== notes notes");  // base64 of ada:secret

@@ -43,3 +43,13 @@ find_package(Protobuf REQUIRED)
 fractal_test(milvus_secure milvus/secure_test.cpp)
 target_include_directories(milvus_secure SYSTEM PRIVATE "${PROJECT_BINARY_DIR}/backends/milvus/generated")
 target_link_libraries(milvus_secure PRIVATE FractalMemory::milvus PkgConfig::GRPCPP protobuf::libprotobuf)
+
+# The same programs on Milvus Lite 3, if it is installed (./dev test with FRACTAL_TEST_MILVUS3=yes).
+if(EXISTS "${PROJECT_SOURCE_DIR}/build/test_milvus3/bin/python")
+  fractal_milvus_service(milvus3 26000)
+  foreach(program conformance_milvus engine_milvus milvus)
+    add_test(NAME ${program}_on_3 COMMAND ${program})
+    set_tests_properties(${program}_on_3 PROPERTIES FIXTURES_REQUIRED milvus3 SKIP_RETURN_CODE 77
+      ENVIRONMENT "FRACTAL_TEST_MILVUS=${url_milvus3};FRACTAL_INDEX_COMMITS=300")
+  endforeach()
+endif()

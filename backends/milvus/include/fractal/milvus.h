@@ -28,17 +28,18 @@ struct MilvusOptions {
   std::string url{};
   std::string prefix = "fractal";  // of the collections' names: letters, digits and _
   MilvusConsistency consistency = MilvusConsistency::session;
-  std::string token{};               // an API key, or user:password
-  std::string certificates{};        // PEM of those to trust, of a private authority; empty: the system's
-  std::string index = "AUTOINDEX";   // Milvus' index type
-  bool partition_by_tenant = true;   // the tenant is the partition key, where the server can
+  std::string token{};              // an API key, or user:password
+  std::string certificates{};       // PEM of those to trust, of a private authority; empty: the system's
+  std::string index = "AUTOINDEX";  // Milvus' index type
+  bool partition_by_tenant = true;  // the tenant is the partition key, where the server can
   // false: writes return at once and a thread delivers them; until it has, the core compares what is missing by itself.
   bool wait = false;
-  std::uint64_t queue_bytes = 64u << 20;  // of what waits to be delivered, a space; beyond it is read from the storage again
-  std::uint64_t most_scanned = 100'000;   // rows that the core may compare by itself; beyond: `unavailable`
+  std::uint64_t queue_bytes =
+      64u << 20;  // of what waits to be delivered, a space; beyond it is read from the storage again
+  std::uint64_t most_scanned = 100'000;  // rows that the core may compare by itself; beyond: `unavailable`
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds call_timeout{10'000};  // of one attempt; there are up to three
-  std::chrono::milliseconds grace{60'000};         // replaced vectors are kept so long, for who still reads an older moment
+  std::chrono::milliseconds grace{60'000};  // replaced vectors are kept so long, for who still reads an older moment
 };
 
 struct MilvusReport {
@@ -52,6 +53,8 @@ class FRACTAL_API MilvusIndex : public VectorIndex {
   // Compares the vectors of a space (SpaceRecord::number) with its rows, by ids, versions and components, and mends what
   // differs. maintain() does so for large spaces; verify() compares only.
   virtual Result<MilvusReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) = 0;
+  // MilvusOptions::most_scanned.
+  virtual std::uint64_t most_scanned() const = 0;
   // Until all that was written is delivered; false: it is not, in time.
   virtual bool flush(std::uint64_t space, const Control& control) = 0;
 };
@@ -61,6 +64,10 @@ class FRACTAL_API MilvusIndex : public VectorIndex {
 // A server that does not answer is no error: the index follows when it does.
 FRACTAL_API Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options,
                                                                    std::shared_ptr<Storage> storage);
+
+// The same by a URL alone.
+FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options& options,
+                                                                 const std::shared_ptr<Storage>& storage);
 
 }  // namespace fractal
 
