@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <exception>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 namespace fractal {
@@ -426,7 +427,8 @@ bool Database::is_large(const SpaceRecord& space) const {
 
 Result<void> Database::catch_up_if_room(const Look& look) const {
   auto caught_up = catch_up(look);
-  if (!caught_up && caught_up.error().code == Errc::unavailable && shares_.views != 0) return {};
+  const bool may_lag = shares_.views != 0 || index_->most_scanned() != std::numeric_limits<std::uint64_t>::max();
+  if (!caught_up && caught_up.error().code == Errc::unavailable && may_lag) return {};
   return caught_up;
 }
 

@@ -1,6 +1,11 @@
 // A vector index on a Milvus server, one for all machines that share a storage (docs/backends.md says when it pays).
 //
 //   #include <fractal/milvus.h>
+//   auto memory = fractal::FractalMemory::open(
+//       {.path = "agent.db", .vector_index = "milvus://db.example:19530"}).value();
+//
+// With options of its own:
+//
 //   fractal::Options options{.path = "agent.db"};
 //   options.storage = fractal::open_sqlite_storage(options).value();
 //   options.vector_index = fractal::open_milvus_index({.url = "milvus://db.example:19530"}, options.storage).value();
@@ -53,8 +58,6 @@ class FRACTAL_API MilvusIndex : public VectorIndex {
   // Compares the vectors of a space (SpaceRecord::number) with its rows, by ids, versions and components, and mends what
   // differs. maintain() does so for large spaces; verify() compares only.
   virtual Result<MilvusReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) = 0;
-  // MilvusOptions::most_scanned.
-  virtual std::uint64_t most_scanned() const = 0;
   // Until all that was written is delivered; false: it is not, in time.
   virtual bool flush(std::uint64_t space, const Control& control) = 0;
 };
@@ -65,9 +68,11 @@ class FRACTAL_API MilvusIndex : public VectorIndex {
 FRACTAL_API Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options,
                                                                    std::shared_ptr<Storage> storage);
 
-// The same by a URL alone.
+// What Options::vector_index = "milvus://..." does.
 FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options& options,
                                                                  const std::shared_ptr<Storage>& storage);
+inline const bool milvus_scheme_added =
+    add_vector_index_scheme("milvus", &open_milvus_url) && add_vector_index_scheme("milvus+tls", &open_milvus_url);
 
 }  // namespace fractal
 
