@@ -1,3 +1,4 @@
+// Invariant: what a test program made on the server goes with it.
 #include "tests/milvus/server.h"
 
 #include <fmt/format.h>
