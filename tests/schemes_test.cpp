@@ -16,6 +16,16 @@ Result<std::shared_ptr<Storage>> open_shelf(const Options& options) {
   return make_memory_storage();
 }
 
+std::shared_ptr<Storage> followed;
+std::string asked;
+
+Result<std::shared_ptr<VectorIndex>> open_attic(const std::string& url, const Options&,
+                                                const std::shared_ptr<Storage>& storage) {
+  followed = storage;
+  asked = url;
+  return make_flat_index();
+}
+
 TEST_CASE("a program's own scheme opens its own storage") {
   CHECK(add_storage_scheme("shelf", &open_shelf));
   const auto schemes = storage_schemes();
@@ -36,14 +46,7 @@ TEST_CASE("a URL of an unknown scheme is unsupported, and becomes no file") {
 }
 
 TEST_CASE("an index by a URL follows the storage it was opened for") {
-  static std::shared_ptr<Storage> followed;
-  static std::string asked;
-  CHECK(add_vector_index_scheme("attic", [](const std::string& url, const Options&,
-                                            const std::shared_ptr<Storage>& storage) -> Result<std::shared_ptr<VectorIndex>> {
-    followed = storage;
-    asked = url;
-    return make_flat_index();
-  }));
+  CHECK(add_vector_index_scheme("attic", &open_attic));
   const auto schemes = vector_index_schemes();
   CHECK(std::find(schemes.begin(), schemes.end(), "attic") != schemes.end());
   const auto storage = make_memory_storage();
