@@ -70,8 +70,8 @@ class Servers(unittest.TestCase):
         return self.running[-1]
 
     def stop(self):
-        codes = [server.stop() for server in self.running]
-        self.running = []
+        running, self.running = self.running, []
+        codes = [server.stop(timeout=120) for server in running]  # it takes five seconds, on a machine with time
         self.assertEqual(codes, [0] * len(codes), pathlib.Path(self.folder, "stderr").read_text(encoding="utf-8", errors="replace"))
 
     def tokens(self, tokens):
