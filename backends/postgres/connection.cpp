@@ -271,13 +271,17 @@ Result<void> Connection::ask(const Statement& statement, const Values& values) {
   return send(statement.operation, statement.sql, values, true, Keep::prepared);
 }
 
+Result<void> Connection::ask(std::string_view operation, const std::string& sql, const Values& values) {
+  return send(operation, sql, values, true, Keep::nothing);
+}
+
 Result<std::vector<Rows>> Connection::answers() {
   if (waiting_.empty()) return std::vector<Rows>{};
   return collect(waiting_.back().operation);
 }
 
 Result<Rows> Connection::run(std::string_view operation, const std::string& sql, const Values& values) {
-  FRACTAL_TRY(send(operation, sql, values, true, Keep::nothing));
+  FRACTAL_TRY(ask(operation, sql, values));
   FRACTAL_TRY_INTO(auto wanted, collect(operation));
   return std::move(wanted.back());
 }

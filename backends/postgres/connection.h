@@ -135,6 +135,7 @@ class Connection {
   Result<Rows> run(const Statement& statement, const Values& values = Values());
   // Queued like queue(), but its rows are wanted: answers() has those of all of them, in order.
   Result<void> ask(const Statement& statement, const Values& values = Values());
+  Result<void> ask(std::string_view operation, const std::string& sql, const Values& values);
   Result<std::vector<Rows>> answers();
   // Of text made at run time: not kept.
   Result<Rows> run(std::string_view operation, const std::string& sql, const Values& values = Values());

@@ -51,7 +51,7 @@ class View final : public ReadView {
     Values values(record_.number, Bytes{scan.prefix}, bounded(scan.limit));
     const std::string end = prefix_end(scan.prefix);
     const std::string text = list_text(scan, end, values);
-    FRACTAL_TRY_INTO(const Rows rows, ask("list memories", text, values));
+    FRACTAL_TRY_INTO(const Rows rows, ask_some("list memories", text, values));
     return read_rows(connection_, rows, scan.columns);
   }
 
@@ -61,7 +61,7 @@ class View final : public ReadView {
       fields_ = fields_of(rows);
     }
     FilterQuery wanted = filter_query(filter, prefix, *fields_, record_.number, bounded(limit) + 1);
-    FRACTAL_TRY_INTO(const Rows rows, ask("filter", wanted.sql, wanted.values));
+    FRACTAL_TRY_INTO(const Rows rows, ask_some("filter", wanted.sql, wanted.values));
     Selection selection{.ids = {}, .exact = wanted.exact, .complete = static_cast<std::size_t>(rows.count()) <= limit};
     const int count = static_cast<int>(std::min<std::size_t>(limit, static_cast<std::size_t>(rows.count())));
     for (int at = 0; at < count; ++at) {
@@ -78,7 +78,7 @@ class View final : public ReadView {
       Values values(record_.number, Bytes{from});
       last.empty() ? values.add(nullptr) : values.add(Bytes{last});
       values.add(rows_per_page);
-      FRACTAL_TRY_INTO(const Rows rows, ask(sql::keys, values));
+      FRACTAL_TRY_INTO(const Rows rows, ask_some(sql::keys, values));
       for (int at = 0; at < rows.count(); ++at) {
         if (!visit({.key = rows.bytes(at, 0), .id = rows.natural(at, 1)})) return {};
       }
@@ -111,7 +111,7 @@ class View final : public ReadView {
   Result<std::vector<LinkRow>> list_links(const LinkRow* after, std::size_t limit) override {
     Values values(record_.number, bounded(limit));
     if (after != nullptr) values.add(Bytes{after->from}), values.add(Bytes{after->type}), values.add(Bytes{after->to});
-    FRACTAL_TRY_INTO(const Rows rows, ask(after != nullptr ? sql::list_links_after : sql::list_links, values));
+    FRACTAL_TRY_INTO(const Rows rows, ask_some(after != nullptr ? sql::list_links_after : sql::list_links, values));
     std::vector<LinkRow> links(static_cast<std::size_t>(rows.count()));
     for (int at = 0; at < rows.count(); ++at) read_link(rows, at, true, links[static_cast<std::size_t>(at)]);
     return links;
@@ -124,7 +124,7 @@ class View final : public ReadView {
   }
 
   Result<std::vector<ChangeRow>> changes(std::uint64_t after, std::size_t limit) override {
-    FRACTAL_TRY_INTO(const Rows rows, ask(sql::changes, Values(record_.number, after, bounded(limit))));
+    FRACTAL_TRY_INTO(const Rows rows, ask_some(sql::changes, Values(record_.number, after, bounded(limit))));
     std::vector<ChangeRow> changes;
     changes.reserve(static_cast<std::size_t>(rows.count()));
     for (int at = 0; at < rows.count(); ++at) {
@@ -139,8 +139,8 @@ class View final : public ReadView {
 
   Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) override {
     const auto page = [&](MemoryId last) {
-      if (after == 0) { return ask(sql::every_vector, Values(last, last_id(record_.number), vectors_per_page)); }
-      return ask(sql::changed_vectors, Values(record_.number, after, last, vectors_per_page));
+      if (after == 0) { return ask_some(sql::every_vector, Values(last, last_id(record_.number), vectors_per_page)); }
+      return ask_some(sql::changed_vectors, Values(record_.number, after, last, vectors_per_page));
     };
     for (MemoryId last = first_id(record_.number);;) {
       FRACTAL_TRY_INTO(const Rows rows, page(last));
@@ -177,9 +177,9 @@ class View final : public ReadView {
 
   Result<std::vector<AuditRecord>> audit(std::size_t limit, std::uint64_t before) override {
     constexpr std::uint64_t newest = std::numeric_limits<std::int64_t>::max();
-    FRACTAL_TRY_INTO(
-        const Rows rows,
-        ask(sql::audit_page, Values(record_.number, before == 0 ? newest : std::min(before, newest), bounded(limit))));
+    FRACTAL_TRY_INTO(const Rows rows,
+                     ask_some(sql::audit_page,
+                              Values(record_.number, before == 0 ? newest : std::min(before, newest), bounded(limit))));
     std::vector<AuditRecord> records;
     records.reserve(static_cast<std::size_t>(rows.count()));
     for (int at = 0; at < rows.count(); ++at) {
@@ -210,10 +210,24 @@ class View final : public ReadView {
     return true;
   }
 
-  // A statement that fails ends the transaction, and the moment with it: so there is a point to go back to.
   template <class... What> Result<Rows> ask(const What&... what) {
+    return read([&] { return connection_.run(what...); });
+  }
+  // For a statement with a limit. What is left of its scan would hold pages, for which VACUUM waits, until the view is asked
+  // again; so it is ended.
+  template <class... What> Result<Rows> ask_some(const What&... what) {
+    return read([&]() -> Result<Rows> {
+      FRACTAL_TRY(connection_.ask(what...));
+      FRACTAL_TRY(connection_.queue(sql::nothing));
+      FRACTAL_TRY_INTO(auto answers, connection_.answers());
+      return std::move(answers.back());
+    });
+  }
+
+  // A statement that fails ends the transaction, and the moment with it: so there is a point to go back to.
+  template <class Run> Result<Rows> read(const Run& run) {
     FRACTAL_TRY(connection_.check("read"));
-    auto rows = connection_.run(what...);
+    auto rows = run();
     if (rows || connection_.broken()) return rows;
     const Control* const control = connection_.obey(nullptr);
     auto back = connection_.run(sql::rollback_to);
@@ -270,11 +284,14 @@ Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, boo
   FRACTAL_TRY(lease->queue(sql::begin_read));
   if (row_security) FRACTAL_TRY(lease->queue(sql::see_space, Values(Bytes{space.tenant}, Bytes{space.name})));
   FRACTAL_TRY(lease->queue(sql::savepoint));
-  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::space_of_view, Values(Bytes{space.tenant}, Bytes{space.name})));
+  const Values names(Bytes{space.tenant}, Bytes{space.name});
+  FRACTAL_TRY(lease->ask(sql::first_expiry, names));
+  FRACTAL_TRY(lease->ask(sql::space_by_name, names));  // the last, for its scan comes to an end
+  FRACTAL_TRY_INTO(const auto answers, lease->answers());
   std::optional<Time> first_expiry;
-  if (rows.count() > 0) {
-    read_space(rows, 0, row);
-    if (!rows.null(0, space_columns)) first_expiry = rows.time(0, space_columns);
+  if (answers.back().count() > 0) {
+    read_space(answers.back(), 0, row);
+    if (!answers.front().null(0, 0)) first_expiry = answers.front().time(0, 0);
   }
   return std::unique_ptr<ReadView>(std::make_unique<View>(std::move(lease), std::move(row), first_expiry));
 }

@@ -58,6 +58,8 @@ inline constexpr Statement mark_and_limit{"begin a write",
 inline constexpr Statement notify{"tell others", "SELECT pg_notify('fractal_changes', $1)"};
 inline constexpr Statement savepoint{"begin a step", "SAVEPOINT step"};
 inline constexpr Statement release{"end a step", "RELEASE step"};
+// Ends the scan of the statement before it.
+inline constexpr Statement nothing{"read", "SELECT"};
 inline constexpr Statement rollback_to{"undo a step", "ROLLBACK TO step"};
 
 // ---- Spaces and settings ----
@@ -69,11 +71,12 @@ inline constexpr Statement set_setting{"write a setting",
 inline constexpr Statement spaces{
     "list spaces", "SELECT fm_tenant, fm_name FROM sfm_namespaces WHERE fm_number IS NOT NULL ORDER BY 1, 2"};
 inline constexpr Statement fields{"read the indexed fields", "SELECT number, path FROM sfm_fields ORDER BY number"};
-// And when the first of its memories expires: most views need not ask which have.
-inline constexpr Statement space_of_view{
+inline constexpr Statement space_by_name{
+    "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
+// When the first of its memories expires: most views need not ask which have.
+inline constexpr Statement first_expiry{
     "read the space",
-    "SELECT " FRACTAL_SPACE
-    ", (SELECT min(fm_expires_at) FROM sfm_memories WHERE fm_space = n.fm_number AND fm_expires_at IS NOT NULL) "
+    "SELECT (SELECT min(fm_expires_at) FROM sfm_memories WHERE fm_space = n.fm_number AND fm_expires_at IS NOT NULL) "
     "FROM sfm_namespaces AS n WHERE n.fm_tenant = $1 AND n.fm_name = $2"};
 inline constexpr Statement lock_by_name{"read the space",
                                         "SELECT " FRACTAL_LOCKED_SPACE

@@ -151,7 +151,8 @@ class Floor {
   std::size_t search(const std::vector<std::uint64_t>& ids) {
     libpq_.send(sql::begin_read.sql);
     libpq_.send(sql::savepoint.sql);
-    libpq_.send(sql::space_of_view.sql, {bytes(tenant_), bytes("default")});
+    libpq_.send(sql::first_expiry.sql, {bytes(tenant_), bytes("default")});
+    libpq_.send(sql::space_by_name.sql, {bytes(tenant_), bytes("default")});
     libpq_.finish();
     libpq_.send(sql::fetch.payload.sql, {number(space_), numbers(ids)});
     const std::size_t found = libpq_.finish().size();

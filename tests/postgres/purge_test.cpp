@@ -1,4 +1,5 @@
-// What was erased is in no file of the tables after a purge; and a purge that cannot promise that says so.
+// What was erased is in no file of the tables after a purge; and a purge that cannot promise that says so. Who holds a moment
+// is in nobody's way else.
 #include "tests/postgres/own_schema.h"
 
 #include <fractal/postgres.h>
@@ -65,6 +66,26 @@ TEST_CASE("another program that holds a moment is waited for, too, though it rea
   other.rows("COMMIT");
   REQUIRE(memory.maintain({.purge = true}).has_value());
   CHECK(files_with(sql, schema, secret) == "0");
+}
+
+TEST_CASE("a snapshot that has read some of what there is keeps maintain() from nothing") {
+  const testing::OwnSchema schema;
+  const auto memory = open(schema, milliseconds(300));
+  for (int round = 0; round < 2; ++round) {
+    Batch batch;
+    for (double i = 0; i < 300; ++i) {
+      Memory one{.coordinate = {i}, .payload = R"({"round": )" + std::to_string(round) + "}"};
+      one.expires_at = Time(std::chrono::microseconds(4'000'000'000'000'000 + round));
+      batch.store(one);
+    }
+    memory.apply(batch).value();
+  }
+  const auto snapshot = memory.snapshot().value();
+  CHECK(snapshot.list({.limit = 3})->memories.size() == 3);
+  CHECK(snapshot.list({.order = ListOrder::importance, .limit = 3})->memories.size() == 3);
+  const Control patience{.deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60)};
+  CHECK(memory.maintain({.control = patience}).has_value());
+  CHECK(snapshot.retrieve({7})->payload == R"({"round": 1})");
 }
 
 TEST_CASE("a purge waits for a reader that ends in time") {
