@@ -52,21 +52,21 @@ class RemoteIndex : public VectorIndex {
 
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override;
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override;
-  Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override;
+  Result<VectorHits> search(const SpaceRecord& record, const VectorQuery& query) override;
   void drop(std::uint64_t space) override;
-  Stats stats(std::uint64_t space) override;
+  Stats stats(std::uint64_t number) override;
   std::uint64_t applied(std::uint64_t space) override;
-  std::uint64_t bytes(std::uint64_t space) override;
-  Result<void> build(std::uint64_t space, bool anew, const Control& control) override;
+  std::uint64_t bytes(std::uint64_t number) override;
+  Result<void> build(std::uint64_t number, bool anew, const Control& control) override;
   void erase(std::uint64_t space) override;
-  Result<std::vector<std::string>> verify(const SpaceRecord& space, const Pull& pull, const Control& control) override;
+  Result<std::vector<std::string>> verify(const SpaceRecord& record, const Pull& pull, const Control& control) override;
   std::vector<std::string> problems() override;
 
   // Compares ids, versions and components of a space with its rows and mends what differs.
-  Result<ReconcileReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control);
-  Result<ReconcileReport> reconcile(std::uint64_t space, const Control& control);
+  Result<ReconcileReport> reconcile(const SpaceRecord& record, const Pull& pull, const Control& control);
+  Result<ReconcileReport> reconcile(std::uint64_t number, const Control& control);
   // Until everything that apply() has taken is sent, or the control says stop. False: it is not.
-  bool flush(std::uint64_t space, const Control& control);
+  bool flush(std::uint64_t number, const Control& control);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -95,6 +95,7 @@ class RemoteSearch {
   Result<std::vector<StoredVersion>> without_superseded(std::vector<StoredVersion> proposals) {
     if (!space_.mark.again || proposals.empty()) return proposals;
     std::vector<MemoryId> ids;
+    ids.reserve(proposals.size());
     for (const StoredVersion& version : proposals) ids.push_back(version.id);
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

@@ -102,7 +102,7 @@ Result<void> RemoteIndex::send_queue(RemoteSpace& space) {
     }
     space.in_flight = queue.bytes() + 1;
   }
-  const auto sent = guarded(name, [&] { return deliver(space, queue.to(), queue.changes(), anew); });
+  auto sent = guarded(name, [&] { return deliver(space, queue.to(), queue.changes(), anew); });
   const std::lock_guard lock(space.mutex);
   space.in_flight = 0;
   if (sent) return sent;

@@ -19,7 +19,7 @@ namespace fractal::milvus {
 Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options);
 
 // `identity` tells the collections of one storage from another's.
-Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& options, const std::string& identity,
+Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& given, const std::string& identity,
                                                        RemoteSource source);
 
 }  // namespace fractal::milvus

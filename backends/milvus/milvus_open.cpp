@@ -196,7 +196,8 @@ Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& give
 
 namespace fractal {
 
-Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options, std::shared_ptr<Storage> storage) {
+Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options,
+                                                       const std::shared_ptr<Storage>& storage) {
   if (!storage) return Error{Errc::invalid_argument, "milvus: no storage is given"};
   FRACTAL_TRY(milvus::read_url(options));
   FRACTAL_TRY_INTO(const std::string identity, milvus::identity_of(*storage));

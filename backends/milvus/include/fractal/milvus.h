@@ -66,7 +66,7 @@ class FRACTAL_API MilvusIndex : public VectorIndex {
 // server and a prefix. Any thread; the index, too. invalid_argument: the URL is none, or an option is out of its range.
 // A server that does not answer is no error: the index follows when it does.
 FRACTAL_API Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options,
-                                                                   std::shared_ptr<Storage> storage);
+                                                                   const std::shared_ptr<Storage>& storage);
 
 // What Options::vector_index = "milvus://..." does.
 FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options& options,
