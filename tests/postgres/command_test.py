@@ -45,7 +45,7 @@ class CommandTest(unittest.TestCase):
         self.run_command("--vector-index", index, "init")
         self.run_command("--vector-index", index, "store", "1", '{"text": "Ada likes green tea"}')
         found = json.loads(self.run_command("--vector-index", index, "--json", "search", "--explain", "what does Ada drink?").stdout.split("\n")[0])
-        self.assertEqual(found["coordinate"], [1.0])
+        self.assertEqual(found["memory"]["coordinate"], [1.0])
         stats = json.loads(self.run_command("--vector-index", index, "--json", "stats").stdout)
         self.assertEqual(stats["vectors"], 1)
         done = self.run_command("--vector-index", "mysql://u:x@h/d", "stats", code=2)
