@@ -455,9 +455,9 @@ Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery&
 Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& query) const {
   const SpaceRecord& space = look.space();
   const std::uint64_t most = index_->most_scanned();
-  if (query.allowed && query.allowed->size() <= std::min(most, space.vectors / rows_per_fetched)) {
-    return scan_allowed(look.view(), query);
-  }
+  const bool by_id = query.allowed && query.allowed->size() <= most &&
+                     (space.vectors > most || query.allowed->size() <= space.vectors / rows_per_fetched);
+  if (by_id) return scan_allowed(look.view(), query);
   const VectorIndex::Pull pull = pull_from(look);
   std::vector<MemoryId> changed;
   const std::uint64_t applied = index_->applied(space.number);
@@ -474,7 +474,6 @@ Result<VectorHits> Database::search_rows(const Look& look, const VectorQuery& qu
     if (unchanged.error().code != Errc::unavailable) return unchanged;
     changed.clear();
   }
-  if (query.allowed && query.allowed->size() <= most && space.vectors > most) return scan_allowed(look.view(), query);
   return scan_rows(space, pull, query, 0, changed, most);
 }
 

@@ -120,6 +120,7 @@ TEST_CASE("what an index has not heard of is merged exactly, up to its bound") {
   setting.store(15);
   setting.check_unavailable();
   setting.check(of_a_tenth);
+  setting.check({.top_k = 100, .filter = Filter::lt("tenth", 4)});  // many, but no more than the bound
   setting.index->deaf = false;
   setting.check({.top_k = 200});
 }
