@@ -1,4 +1,4 @@
-// Invariant: no password of a URL is ever printed.
+// Invariant: no password of a URL is ever printed, also of one that is written wrong.
 #include "src/cli/place.h"
 
 #include "src/cli/failure.h"
@@ -18,7 +18,7 @@ void check_place(const std::string& db) {
 void check_url(const std::string& url, const std::vector<std::string>& schemes, std::string_view otherwise) {
   const std::string_view scheme = scheme_of(url);
   if (std::find(schemes.begin(), schemes.end(), scheme) != schemes.end()) return;
-  if (!is_url(url)) throw usage_error(fmt::format("\"{}\" is not a URL", url));
+  if (!is_url(url)) throw usage_error("what is given is not a URL, scheme://...");
   std::vector<std::string> choices;
   if (!otherwise.empty()) choices.emplace_back(otherwise);
   if (!schemes.empty()) choices.push_back(fmt::format("a URL of {}", fmt::join(schemes, ", ")));

@@ -18,7 +18,7 @@ bool add_cache_scheme(std::string_view scheme, CacheOpener open) { return caches
 std::vector<std::string> cache_schemes() { return caches().names(); }
 
 Result<std::shared_ptr<Cache>> open_cache(const std::string& url) {
-  if (!is_url(url)) return make_error(Errc::invalid_argument, "cache: \"{}\" is no URL", url);
+  if (!is_url(url)) return make_error(Errc::invalid_argument, "cache: what is given is no URL");
   return caches().open(url, url);
 }
 
