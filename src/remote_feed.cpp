@@ -24,20 +24,6 @@ std::uint64_t epoch_after(std::uint64_t epoch) {
   return (((epoch >> epoch_shift) + 1) << epoch_shift) | (random() & ((1u << epoch_shift) - 1));
 }
 
-// Whether a space has just the vectors that these changes leave, whatever it had before. Rising by sequence.
-bool are_all(const SpaceRecord& to, std::span<const VectorChange> changes) {
-  if (changes.size() < to.vectors) return false;
-  std::unordered_set<MemoryId> living;
-  for (const VectorChange& change : changes) {
-    if (change.vector.empty()) {
-      living.erase(change.id);
-    } else {
-      living.insert(change.id);
-    }
-  }
-  return living.size() == to.vectors;
-}
-
 // Makes versions of changes, and notes what the mark has to say about them.
 class Versions {
  public:
@@ -60,20 +46,21 @@ class Versions {
     mark_.last_id = std::max(mark_.last_id, counter);
     if (again && touched_.size() < most_touched) touched_.push_back(change.id);
     versions_.push_back(version);
-    bytes_ += change.vector.size_bytes() + sizeof(Version);
     return {};
   }
 
-  bool fills(const RemoteSetting& setting) const {
-    return versions_.size() >= setting.batch_rows || bytes_ >= setting.batch_bytes;
-  }
   std::span<const Version> batch() const { return versions_; }
-  void clear() {
-    versions_.clear();
-    bytes_ = 0;
+  void clear() { versions_.clear(); }
+  // Once all of them are sent. `token`: the last that the store gave.
+  VersionMark mark(const SpaceRecord& to, std::uint64_t token) const {
+    VersionMark mark = mark_;
+    mark.applied = to.sequence;
+    mark.vectors = to.vectors;
+    mark.last_id = std::max(mark.last_id, to.last_id);
+    mark.token = std::max(mark.token, token);
+    return mark;
   }
-  VersionMark& mark() { return mark_; }
-  std::vector<MemoryId>& touched() { return touched_; }
+  std::span<const MemoryId> touched() const { return touched_; }
 
  private:
   const SpaceRecord& to_;
@@ -81,39 +68,8 @@ class Versions {
   VersionMark mark_;
   const bool anew_, gaps_;
   std::vector<Version> versions_{};
-  std::size_t bytes_ = 0;
   std::unordered_set<MemoryId> had_{};
   std::vector<MemoryId> touched_{};
-};
-
-// What a pull delivered, until it is sent.
-class Pulled {
- public:
-  void add(const VectorChange& change) {
-    changes_.push_back({change.id, change.sequence, {}});
-    begins_.push_back(components_.size());
-    components_.insert(components_.end(), change.vector.begin(), change.vector.end());
-  }
-  bool fills(const RemoteSetting& setting) const {
-    return changes_.size() >= setting.batch_rows || components_.size() * sizeof(float) >= setting.batch_bytes;
-  }
-  std::span<const VectorChange> changes() {
-    for (std::size_t i = 0; i < changes_.size(); ++i) {
-      const std::size_t end = i + 1 < begins_.size() ? begins_[i + 1] : components_.size();
-      changes_[i].vector = std::span(components_).subspan(begins_[i], end - begins_[i]);
-    }
-    return changes_;
-  }
-  void clear() {
-    changes_.clear();
-    begins_.clear();
-    components_.clear();
-  }
-
- private:
-  std::vector<VectorChange> changes_{};
-  std::vector<std::size_t> begins_{};
-  std::vector<float> components_{};
 };
 
 }  // namespace
@@ -155,21 +111,6 @@ RemoteIndex::SpacePtr RemoteIndex::space_of(const SpaceRecord& record) {
   return space;
 }
 
-// The index knows of commits that the storage has not: that was set back, by a backup or a crash that took the last
-// ones.
-Result<bool> RemoteIndex::has_lost(const SpaceRecord& to, std::uint64_t applied) const {
-  if (applied <= to.sequence) return false;
-  FRACTAL_TRY_INTO(const SpaceRecord newest, source_.newest(to));
-  return newest.number == to.number && newest.sequence < applied;
-}
-
-// A reader of an old moment must not load a space that is erased: nobody would erase it again.
-Result<void> RemoteIndex::check_still_there(const SpaceRecord& to) const {
-  FRACTAL_TRY_INTO(const SpaceRecord newest, source_.newest(to));
-  if (newest.number == to.number) return {};
-  return make_error(Errc::unavailable, "{}: space {} is erased", name, to.number);
-}
-
 // Without `always`, one that was read a moment ago will do.
 Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, bool always) {
   VersionPlace place;
@@ -188,7 +129,7 @@ Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, b
   auto read = store_->mark(place);
   if (!read && read.error().code != Errc::not_found) return read.error();
   VersionMark mark = read ? *read : VersionMark{};
-  FRACTAL_TRY_INTO(const bool lost, has_lost(to, mark.applied));
+  FRACTAL_TRY_INTO(const bool lost, has_lost(source_.newest, to, mark.applied));
   const std::lock_guard lock(space.mutex);
   if (space.published != published && space.known) return {};  // this process has written meanwhile
   if (!space.place.same_rows(place)) return make_error(Errc::unavailable, "{}: the space has changed", name);
@@ -261,7 +202,9 @@ Result<std::uint64_t> RemoteIndex::send(const VersionPlace& place, std::uint64_t
   return token;
 }
 
-Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, bool contiguous) {
+// `touched`: memories that may have superseded versions now.
+Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, std::span<const MemoryId> touched,
+                                  bool contiguous) {
   VersionPlace place;
   {
     const std::lock_guard lock(space.mutex);
@@ -286,6 +229,7 @@ Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, b
   space.moments.note(mark.applied, mark.vectors, contiguous && !new_epoch);
   space.problem.clear();
   ++space.published;
+  if (space.touched.size() < most_touched) space.touched.insert(space.touched.end(), touched.begin(), touched.end());
   return {};
 }
 
@@ -310,17 +254,7 @@ Result<void> RemoteIndex::deliver(RemoteSpace& space, const SpaceRecord& to, std
   Versions versions(to, before, anew, false);
   for (const VectorChange& change : changes) FRACTAL_TRY(versions.add(change));
   FRACTAL_TRY_INTO(const std::uint64_t token, send(place, before.epoch, versions.batch()));
-  VersionMark mark = versions.mark();
-  mark.applied = to.sequence;
-  mark.vectors = to.vectors;
-  mark.last_id = std::max(mark.last_id, to.last_id);
-  mark.token = std::max(mark.token, token);
-  FRACTAL_TRY(publish(space, mark, true));
-  const std::lock_guard lock(space.mutex);
-  if (space.touched.size() < most_touched) {
-    space.touched.insert(space.touched.end(), versions.touched().begin(), versions.touched().end());
-  }
-  return {};
+  return publish(space, versions.mark(to, token), versions.touched(), true);
 }
 
 // With `feeding` held. Batch by batch, whatever there is of it.
@@ -339,11 +273,11 @@ Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, c
   const bool one_commit = !anew && to.sequence == applied + 1;
   // Of what happened in between another program may have delivered more than the last state.
   Versions versions(to, before, anew, !anew && !one_commit);
-  Pulled pulled;
+  VectorChanges pulled;
   std::uint64_t token = 0;
   bool any = false;
   const auto flush = [&]() -> Result<void> {
-    for (const VectorChange& change : pulled.changes()) FRACTAL_TRY(versions.add(change));
+    for (const VectorChange& change : pulled.views()) FRACTAL_TRY(versions.add(change));
     FRACTAL_TRY_INTO(const std::uint64_t sent, send(place, before.epoch, versions.batch()));
     token = std::max(token, sent);
     versions.clear();
@@ -355,7 +289,9 @@ Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, c
     if (change.sequence <= applied || (anew && change.vector.empty())) return true;
     any = true;
     pulled.add(change);
-    if (pulled.fills(setting_)) sent = flush();
+    const bool full =
+        pulled.size() >= setting_.batch_rows || pulled.components() * sizeof(float) >= setting_.batch_bytes;
+    if (full) sent = flush();
     return sent.has_value() && !stopping_;
   }));
   FRACTAL_TRY(std::move(sent));
@@ -370,18 +306,8 @@ Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, c
     space.moments.note(to.sequence, to.vectors, !anew);
     return {};
   }
-  if (anew) FRACTAL_TRY(check_still_there(to));
-  VersionMark mark = versions.mark();
-  mark.applied = to.sequence;
-  mark.vectors = to.vectors;
-  mark.last_id = std::max(mark.last_id, to.last_id);
-  mark.token = std::max(mark.token, token);
-  FRACTAL_TRY(publish(space, mark, one_commit));
-  const std::lock_guard lock(space.mutex);
-  if (space.touched.size() < most_touched) {
-    space.touched.insert(space.touched.end(), versions.touched().begin(), versions.touched().end());
-  }
-  return {};
+  if (anew) FRACTAL_TRY(check_still_there(source_.newest, to));
+  return publish(space, versions.mark(to, token), versions.touched(), one_commit);
 }
 
 // ---- VectorIndex -------------------------------------------------------------------------------------------------
@@ -409,7 +335,7 @@ Result<void> RemoteIndex::apply_now(RemoteSpace& space, const SpaceRecord& to, s
     epoch = space.mark.epoch;
   }
   const bool all = are_all(to, changes);
-  FRACTAL_TRY_INTO(const bool lost, has_lost(to, applied));
+  FRACTAL_TRY_INTO(const bool lost, has_lost(source_.newest, to, applied));
   const bool in_place = applied < to.sequence && (applied == from || (applied == 0 && all));
   if (!lost && !in_place) return {};
   if (lost) {
@@ -433,7 +359,7 @@ Result<void> RemoteIndex::apply_later(RemoteSpace& space, const SpaceRecord& to,
       space.moments.note(to.sequence, to.vectors, true);
       return {};
     }
-    const bool room = space.bytes() + ChangeQueue::bytes_of(changes) <= setting_.queue_bytes;
+    const bool room = space.bytes() + VectorChanges::bytes_of(changes) <= setting_.queue_bytes;
     if (in_place && room) {
       space.queue.add(to, from, changes);
       space.tail = to.sequence;

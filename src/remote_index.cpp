@@ -63,26 +63,28 @@ Result<VectorHits> RemoteIndex::search(const SpaceRecord& record, const VectorQu
   return hits;
 }
 
+// With `feeding` held: what is there as of the record, once it is.
+Result<SearchedRemote> RemoteIndex::brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull) {
+  FRACTAL_TRY(read_mark(space, record, true));
+  std::uint64_t applied = 0;
+  {
+    const std::lock_guard lock(space.mutex);
+    applied = space.applied;
+  }
+  if (applied < record.sequence) FRACTAL_TRY(pull_into(space, record, pull, applied < record.horizon));
+  const std::lock_guard lock(space.mutex);
+  return SearchedRemote{.place = space.place, .mark = space.mark, .living = record.vectors};
+}
+
 Result<std::vector<std::string>> RemoteIndex::verify(const SpaceRecord& record, const Pull& pull,
                                                      const Control& control) {
   return guarded(name, [&]() -> Result<std::vector<std::string>> {
     const auto space = space_of(record);
     if (!space || record.dimension == 0) return std::vector<std::string>{};
     const std::lock_guard turn(space->feeding);
-    FRACTAL_TRY(read_mark(*space, record, true));
-    std::uint64_t applied = 0;
-    {
-      const std::lock_guard lock(space->mutex);
-      applied = space->applied;
-    }
-    if (applied < record.sequence) FRACTAL_TRY(pull_into(*space, record, pull, applied < record.horizon));
-    SearchedRemote searched;
-    {
-      const std::lock_guard lock(space->mutex);
-      // Nothing is to be said of a moment whose versions may be gone.
-      if (space->mark.cleaned > record.sequence) return std::vector<std::string>{};
-      searched = {.place = space->place, .mark = space->mark, .living = record.vectors};
-    }
+    FRACTAL_TRY_INTO(const SearchedRemote searched, brought_up_to(*space, record, pull));
+    // Nothing is to be said of a moment whose versions may be gone.
+    if (searched.mark.cleaned > record.sequence) return std::vector<std::string>{};
     FRACTAL_TRY_INTO(auto found, compare_remote(*store_, searched, record, pull, nullptr, control));
     return std::move(found.sentences);
   });
@@ -93,40 +95,23 @@ Result<ReconcileReport> RemoteIndex::reconcile(const SpaceRecord& record, const 
     const auto space = space_of(record);
     if (!space || record.dimension == 0) return ReconcileReport{};
     const std::lock_guard turn(space->feeding);
-    FRACTAL_TRY(read_mark(*space, record, true));
-    std::uint64_t applied = 0;
-    {
-      const std::lock_guard lock(space->mutex);
-      applied = space->applied;
-    }
-    if (applied < record.sequence) FRACTAL_TRY(pull_into(*space, record, pull, applied < record.horizon));
-    SearchedRemote searched;
-    {
-      const std::lock_guard lock(space->mutex);
-      searched = {.place = space->place, .mark = space->mark, .living = record.vectors};
-    }
+    FRACTAL_TRY_INTO(SearchedRemote searched, brought_up_to(*space, record, pull));
     if (searched.mark.epoch == 0) return ReconcileReport{};
-    std::vector<VectorChange> changes;
-    std::vector<std::vector<float>> vectors;
+    VectorChanges changes;
     const auto write = [&]() -> Result<void> {
       std::vector<Version> versions;
-      for (std::size_t i = 0; i < changes.size(); ++i) {
-        changes[i].vector = vectors[i];
-        FRACTAL_TRY_INTO(const VersionKind kind, kind_of(record, changes[i]));
+      for (const VectorChange& change : changes.views()) {
+        FRACTAL_TRY_INTO(const VersionKind kind, kind_of(record, change));
         searched.mark.raw = searched.mark.raw || kind == VersionKind::raw;
-        versions.push_back({changes[i].id, changes[i].sequence, kind, changes[i].vector});
+        versions.push_back({change.id, change.sequence, kind, change.vector});
       }
       FRACTAL_TRY_INTO(const std::uint64_t token, send(searched.place, searched.mark.epoch, versions));
       searched.mark.token = std::max(searched.mark.token, token);
       changes.clear();
-      vectors.clear();
       return {};
     };
     const RemoteMend mend{.write = [&](std::span<const VectorChange> some) -> Result<void> {
-                            for (const VectorChange& change : some) {
-                              changes.push_back(change);
-                              vectors.emplace_back(change.vector.begin(), change.vector.end());
-                            }
+                            for (const VectorChange& change : some) changes.add(change);
                             if (changes.empty() || (!some.empty() && changes.size() < 100)) return {};
                             return write();
                           },
@@ -143,7 +128,7 @@ Result<ReconcileReport> RemoteIndex::reconcile(const SpaceRecord& record, const 
         if (mark.applied == record.sequence) mark.vectors = record.vectors;
       }
       mark.again = true;
-      FRACTAL_TRY(publish(*space, mark, false));
+      FRACTAL_TRY(publish(*space, mark, {}, false));
     }
     return ReconcileReport{
         .vectors = found.vectors, .missing = found.missing, .stale = found.stale, .orphans = found.orphans};

@@ -6,6 +6,7 @@
 #ifndef FRACTAL_SRC_REMOTE_INDEX_H
 #define FRACTAL_SRC_REMOTE_INDEX_H
 
+#include "src/followed_storage.h"
 #include "src/remote_space.h"
 #include "src/space_map.h"
 #include "src/version_store.h"
@@ -34,8 +35,7 @@ struct RemoteSetting {
 // The storage that the index follows.
 struct RemoteSource {
   using Read = std::function<Result<void>(const SpaceRecord& record, const VectorIndex::Pull& pull)>;
-  // What the storage holds now of the space that a record describes: number 0 or another, if that is gone.
-  std::function<Result<SpaceRecord>(const SpaceRecord& of)> newest;
+  NewestRecord newest;
   // The newest view of it.
   std::function<Result<void>(const Space& space, const Read& read)> read;
 };
@@ -43,6 +43,13 @@ struct RemoteSource {
 struct ReconcileReport {
   std::uint64_t vectors = 0;                          // of the rows
   std::uint64_t missing = 0, stale = 0, orphans = 0;  // in the index, mended
+};
+
+// A space as of a moment.
+struct SearchedRemote {
+  VersionPlace place{};
+  VersionMark mark{};
+  std::uint64_t living = 0;
 };
 
 class RemoteIndex : public VectorIndex {
@@ -76,8 +83,6 @@ class RemoteIndex : public VectorIndex {
   SpacePtr space_of(const SpaceRecord& record);
   Result<void> read_mark(RemoteSpace& space, const SpaceRecord& to, bool always);
   void adopt(RemoteSpace& space, const VersionMark& mark);
-  Result<bool> has_lost(const SpaceRecord& to, std::uint64_t applied) const;
-  Result<void> check_still_there(const SpaceRecord& to) const;
   Result<void> apply_now(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
                          std::span<const VectorChange> changes);
   Result<void> apply_later(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
@@ -85,8 +90,11 @@ class RemoteIndex : public VectorIndex {
   Result<void> deliver(RemoteSpace& space, const SpaceRecord& to, std::span<const VectorChange> changes, bool anew);
   Result<void> pull_into(RemoteSpace& space, const SpaceRecord& to, const Pull& pull, bool anew);
   Result<std::uint64_t> send(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions);
-  Result<void> publish(RemoteSpace& space, const VersionMark& mark, bool contiguous);
+  Result<void> publish(RemoteSpace& space, const VersionMark& mark, std::span<const MemoryId> touched, bool contiguous);
   void note_failure(RemoteSpace& space, const Error& error);
+
+  // remote_index.cpp
+  Result<SearchedRemote> brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull);
 
   // remote_worker.cpp
   void wake(std::uint64_t space);
@@ -119,11 +127,6 @@ Result<VersionKind> kind_of(const SpaceRecord& space, const VectorChange& change
 // remote_search.cpp
 // The server's sums of float32 neither overflow nor vanish. Square: a vector's product with itself.
 inline bool is_comparable(double square) { return 1e-12 <= square && square <= 1e12; }
-struct SearchedRemote {
-  VersionPlace place{};
-  VersionMark mark{};
-  std::uint64_t living = 0;  // as of the query's moment
-};
 Result<VectorHits> search_remote(VersionStore& store, const SearchedRemote& space, const SpaceRecord& record,
                                  const VectorQuery& query);
 

@@ -7,7 +7,6 @@
 #include "src/error.h"
 #include "src/kernels.h"
 #include "src/validate.h"
-#include "src/vector_query.h"
 #include "src/vector_score.h"
 
 #include <algorithm>
@@ -58,12 +57,9 @@ class RemoteSearch {
  private:
   // ---- Versions ----
 
-  static bool before(const StoredVersion& a, const StoredVersion& b) {
-    return a.id != b.id ? a.id < b.id : a.born < b.born;
-  }
   // Of each memory the latest, unless that is a tombstone.
   static std::vector<StoredVersion> living(std::vector<StoredVersion> versions) {
-    std::sort(versions.begin(), versions.end(), before);
+    std::sort(versions.begin(), versions.end(), VersionOrder());
     std::vector<StoredVersion> latest;
     for (std::size_t i = 0; i < versions.size(); ++i) {
       const bool superseded = i + 1 < versions.size() && versions[i + 1].id == versions[i].id;
@@ -94,12 +90,7 @@ class RemoteSearch {
   // Those that are living now: a proposal may have a later version that is not among the proposals.
   Result<std::vector<StoredVersion>> without_superseded(std::vector<StoredVersion> proposals) {
     if (!space_.mark.again || proposals.empty()) return proposals;
-    std::vector<MemoryId> ids;
-    ids.reserve(proposals.size());
-    for (const StoredVersion& version : proposals) ids.push_back(version.id);
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    FRACTAL_TRY_INTO(const auto latest, living_of(ids, false));
+    FRACTAL_TRY_INTO(const auto latest, living_of(ids_of(proposals), false));
     std::unordered_map<MemoryId, std::uint64_t> born;
     for (const StoredVersion& version : latest) born.emplace(version.id, version.born);
     std::erase_if(proposals, [&](const StoredVersion& version) {
@@ -271,7 +262,6 @@ class RemoteSearch {
 
 Result<VectorHits> search_remote(VersionStore& store, const SearchedRemote& space, const SpaceRecord& record,
                                  const VectorQuery& query) {
-  FRACTAL_TRY(check_query(space.place.dimension, space.place.metric, query));
   return RemoteSearch(store, space, record, query).run();
 }
 

@@ -8,28 +8,10 @@ namespace {
 constexpr std::size_t most_spans = 64, most_counts = 4'096;
 }
 
-std::uint64_t ChangeQueue::bytes_of(std::span<const VectorChange> changes) {
-  std::uint64_t bytes = 0;
-  for (const VectorChange& change : changes) bytes += sizeof(Entry) + change.vector.size_bytes();
-  return bytes;
-}
-
 void ChangeQueue::add(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) {
   if (empty()) from_ = from;
-  for (const VectorChange& change : changes) {
-    entries_.push_back({change.id, change.sequence, components_.size(), change.vector.size()});
-    components_.insert(components_.end(), change.vector.begin(), change.vector.end());
-  }
+  for (const VectorChange& change : changes) changes_.add(change);
   to_ = to;
-}
-
-std::vector<VectorChange> ChangeQueue::changes() const {
-  std::vector<VectorChange> changes;
-  changes.reserve(entries_.size());
-  for (const Entry& entry : entries_) {
-    changes.push_back({entry.id, entry.sequence, std::span(components_).subspan(entry.begin, entry.size)});
-  }
-  return changes;
 }
 
 void KnownMoments::note(std::uint64_t to, std::uint64_t vectors, bool contiguous) {

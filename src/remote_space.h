@@ -3,11 +3,11 @@
 #ifndef FRACTAL_SRC_REMOTE_SPACE_H
 #define FRACTAL_SRC_REMOTE_SPACE_H
 
+#include "src/vector_changes.h"
 #include "src/version_store.h"
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -21,25 +21,17 @@ namespace fractal {
 // Changes straight from commits, in order and without a gap, until they are sent.
 class ChangeQueue {
  public:
-  bool empty() const { return entries_.empty() && from_ == to_.sequence; }
+  bool empty() const { return changes_.empty() && from_ == to_.sequence; }
   std::uint64_t from() const { return from_; }
   const SpaceRecord& to() const { return to_; }
-  std::uint64_t bytes() const { return entries_.capacity() * sizeof(Entry) + components_.capacity() * sizeof(float); }
-  // What these changes will take.
-  static std::uint64_t bytes_of(std::span<const VectorChange> changes);
+  std::uint64_t bytes() const { return changes_.bytes(); }
   void add(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes);
-  std::vector<VectorChange> changes() const;  // views into it
+  std::vector<VectorChange> changes() const { return changes_.views(); }
 
  private:
-  struct Entry {
-    MemoryId id;
-    std::uint64_t sequence;
-    std::size_t begin, size;
-  };
   std::uint64_t from_ = 0;
   SpaceRecord to_{};
-  std::vector<Entry> entries_{};
-  std::vector<float> components_{};
+  VectorChanges changes_{};
 };
 
 // The sequences that can be answered, and how many vectors were living then. Bounded.
@@ -48,7 +40,6 @@ class KnownMoments {
   // Everything up to `to` is there, with so many vectors. contiguous: and every version since the last note.
   void note(std::uint64_t to, std::uint64_t vectors, bool contiguous);
   void clear();
-  std::uint64_t last() const { return spans_.empty() ? 0 : spans_.back().second; }
   bool knows(std::uint64_t as_of) const;
   std::optional<std::uint64_t> vectors(std::uint64_t as_of) const;
 

@@ -26,8 +26,7 @@ class Comparison {
 
   Result<RemoteDifferences> run(const VectorIndex::Pull& pull) {
     if (space_.mark.epoch != 0) FRACTAL_TRY(list());
-    std::sort(entries_.begin(), entries_.end(),
-              [](const Entry& a, const Entry& b) { return a.id != b.id ? a.id < b.id : a.born < b.born; });
+    std::sort(entries_.begin(), entries_.end(), VersionOrder());
     FRACTAL_TRY(compare(pull));
     find_orphans();
     if (mend_ != nullptr) FRACTAL_TRY(erase());

@@ -208,9 +208,7 @@ Result<void> RemoteIndex::clean_superseded(RemoteSpace& space, std::uint64_t up_
   for (std::size_t begin = 0; begin < touched.size(); begin += step) {
     const std::span<const MemoryId> ids(touched.data() + begin, std::min(step, touched.size() - begin));
     FRACTAL_TRY_INTO(auto versions, store_->versions(place, moment, ids, false, &own_control_));
-    std::sort(versions.begin(), versions.end(), [](const StoredVersion& a, const StoredVersion& b) {
-      return a.id != b.id ? a.id < b.id : a.born < b.born;
-    });
+    std::sort(versions.begin(), versions.end(), VersionOrder());
     std::vector<VersionStore::Name> superseded;
     for (std::size_t i = 0; i + 1 < versions.size(); ++i) {
       if (versions[i].id == versions[i + 1].id) superseded.emplace_back(versions[i].id, versions[i].born);

@@ -9,6 +9,7 @@
 
 #include <fractal/backend.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -45,6 +46,23 @@ struct StoredVersion {
   VersionKind kind = VersionKind::living;
   std::vector<float> vector{};  // empty if not asked for
 };
+
+// Memory by memory, from the first version to the last.
+struct VersionOrder {
+  template <class Row> bool operator()(const Row& a, const Row& b) const {
+    return a.id != b.id ? a.id < b.id : a.born < b.born;
+  }
+};
+
+// Rising, each once.
+inline std::vector<MemoryId> ids_of(std::span<const StoredVersion> versions) {
+  std::vector<MemoryId> ids;
+  ids.reserve(versions.size());
+  for (const StoredVersion& version : versions) ids.push_back(version.id);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
 
 // What has been delivered of a space; written after it. One that is too low does no harm.
 struct VersionMark {

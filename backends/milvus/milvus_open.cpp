@@ -1,6 +1,7 @@
 // Invariant: an index that is open has checked options, and collections that no other storage's index uses.
 #include "backends/milvus/milvus_index.h"
 #include "src/error.h"
+#include "src/followed_storage.h"
 
 #include <algorithm>
 #include <charconv>
@@ -122,11 +123,7 @@ Result<std::string> identity_of(Storage& storage) {
   }
   std::random_device random;
   const std::string made = fmt::format("{:08x}{:08x}", random(), random());
-  WriteStep step;
-  step.run = [&](WriteTransaction& transaction) { return transaction.set_setting(identity_setting, made); };
-  FRACTAL_TRY(storage.apply({&step, 1}));
-  storage.tidy();
-  FRACTAL_TRY(std::move(step.outcome));
+  FRACTAL_TRY(write_setting(storage, identity_setting, made));
   FRACTAL_TRY_INTO(identity, storage.setting(identity_setting));
   return identity.value_or(made);
 }
@@ -201,11 +198,7 @@ Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& opti
   if (!storage) return Error{Errc::invalid_argument, "milvus: no storage is given"};
   FRACTAL_TRY(milvus::read_url(options));
   FRACTAL_TRY_INTO(const std::string identity, milvus::identity_of(*storage));
-  RemoteSource source;
-  source.newest = [storage](const SpaceRecord& of) -> Result<SpaceRecord> {
-    FRACTAL_TRY_INTO(const auto view, storage->read(of.space));
-    return view->space();
-  };
+  RemoteSource source{.newest = newest_of(storage), .read = {}};
   source.read = [storage](const Space& space, const RemoteSource::Read& read) -> Result<void> {
     FRACTAL_TRY_INTO(const auto view, storage->read(space));
     return read(view->space(),

@@ -366,10 +366,7 @@ Result<void> MilvusStore::list(const VersionPlace& place, const VersionMoment& m
   // Where there are few, one call says which.
   FRACTAL_TRY_INTO(auto all, read(place, moment, "kind <= 2", false, most_rows, control));
   if (all.size() < most_rows) {
-    std::vector<MemoryId> ids;
-    for (const StoredVersion& version : all) ids.push_back(version.id);
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    const std::vector<MemoryId> ids = ids_of(all);
     for (std::size_t begin = 0; begin < ids.size(); begin += widest) {
       const std::span<const MemoryId> some(ids.data() + begin, std::min(widest, ids.size() - begin));
       FRACTAL_TRY_INTO(auto page, versions(place, moment, some, with_vectors, control));

@@ -7,6 +7,7 @@
 #include "src/error.h"
 #include "src/guarded.h"
 #include "src/validate.h"
+#include "src/vector_changes.h"
 
 #include <algorithm>
 #include <set>
@@ -36,53 +37,20 @@ constexpr Statement stats_of{
     "|| "
     "'_' || s.metric) AS graph) AS g WHERE s.space = $1"};
 
-// Whether a space has just the vectors that these changes leave, whatever it had before. Rising by sequence.
-bool are_all(const SpaceRecord& to, std::span<const VectorChange> changes) {
-  if (changes.size() < to.vectors) return false;
-  std::set<MemoryId> living;
-  for (const VectorChange& change : changes) {
-    if (change.vector.empty()) {
-      living.erase(change.id);
-    } else {
-      living.insert(change.id);
-    }
-  }
-  return living.size() == to.vectors;
+bool is_full(const VectorChanges& pulled) {
+  return pulled.size() >= changes_per_step || pulled.components() >= components_per_step;
 }
 
-// What a pull delivered, until it is written.
-class Pulled {
- public:
-  bool full() const { return entries_.size() >= changes_per_step || components_.size() >= components_per_step; }
-  bool empty() const { return entries_.empty(); }
-  void add(const VectorChange& change) {
-    entries_.push_back({change.id, change.sequence, components_.size(), change.vector.size()});
-    components_.insert(components_.end(), change.vector.begin(), change.vector.end());
-  }
-  Result<void> write(Feed& feed, const SpaceRecord& to) {
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-      return a.sequence != b.sequence ? a.sequence < b.sequence : a.id < b.id;
-    });
-    std::vector<VectorChange> changes;
-    changes.reserve(entries_.size());
-    for (const Entry& entry : entries_) {
-      changes.push_back({entry.id, entry.sequence, std::span(components_).subspan(entry.begin, entry.size)});
-    }
-    FRACTAL_TRY(feed.add(to, changes));
-    entries_.clear();
-    components_.clear();
-    return feed.flush();
-  }
-
- private:
-  struct Entry {
-    MemoryId id;
-    std::uint64_t sequence;
-    std::size_t begin, size;
-  };
-  std::vector<Entry> entries_;
-  std::vector<float> components_;
-};
+// What a pull delivered.
+Result<void> write(Feed& feed, const SpaceRecord& to, VectorChanges& pulled) {
+  std::vector<VectorChange> changes = pulled.views();
+  std::sort(changes.begin(), changes.end(), [](const VectorChange& a, const VectorChange& b) {
+    return a.sequence != b.sequence ? a.sequence < b.sequence : a.id < b.id;
+  });
+  FRACTAL_TRY(feed.add(to, changes));
+  pulled.clear();
+  return feed.flush();
+}
 
 }  // namespace
 
@@ -183,21 +151,6 @@ std::vector<std::string> PgvectorIndex::problems() {
 
 // ---- Feeding -----------------------------------------------------------------------------------------------------
 
-// The index knows of commits that the storage has not: that was set back, by a backup or a crash that took the last
-// ones.
-Result<bool> PgvectorIndex::has_lost(const SpaceRecord& to, std::uint64_t applied) const {
-  if (applied <= to.sequence) return false;
-  FRACTAL_TRY_INTO(const SpaceRecord newest, newest_(to));
-  return newest.number == to.number && newest.sequence < applied;
-}
-
-// A reader of an old moment must not load a space that is erased: nobody would erase it again.
-Result<void> PgvectorIndex::check_still_there(const SpaceRecord& to) const {
-  FRACTAL_TRY_INTO(const SpaceRecord newest, newest_(to));
-  if (newest.number == to.number) return {};
-  return make_error(Errc::unavailable, "{}: space {} is erased", name, to.number);
-}
-
 Result<void> PgvectorIndex::apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) {
   auto done = guarded(name, [&]() -> Result<void> {
     if (changes.empty() && to.vectors == 0 && seen(to.number) == 0) return {};  // takes no room before its first vector
@@ -207,7 +160,7 @@ Result<void> PgvectorIndex::apply(const SpaceRecord& to, std::uint64_t from, std
     FRACTAL_TRY_INTO(auto feed, Feed::after_commit(std::move(connection), to.number, feeding_, from == 0 || all));
     if (!feed) return {};
     const std::uint64_t applied = feed->space().applied;
-    FRACTAL_TRY_INTO(const bool lost, has_lost(to, applied));
+    FRACTAL_TRY_INTO(const bool lost, has_lost(newest_, to, applied));
     const bool in_place = applied < to.sequence && (applied == from || (applied == 0 && all));
     if (!lost && !in_place) {
       see(to.number, applied);
@@ -234,11 +187,11 @@ Result<void> PgvectorIndex::catch_up(const SpaceRecord& to, const Pull& pull) {
   auto done = guarded(name, [&]() -> Result<void> {
     if (seen(to.number) >= to.sequence) return {};
     FRACTAL_TRY_INTO(const std::uint64_t applied, read_applied(to.number));
-    FRACTAL_TRY_INTO(bool lost, has_lost(to, applied));
+    FRACTAL_TRY_INTO(bool lost, has_lost(newest_, to, applied));
     if (!lost && applied >= to.sequence) return {};
     FRACTAL_TRY_INTO(auto connection, lease());
     FRACTAL_TRY_INTO(Feed feed, Feed::to_catch_up(std::move(connection), to.number, feeding_));
-    FRACTAL_TRY_INTO(lost, has_lost(to, feed.space().applied));
+    FRACTAL_TRY_INTO(lost, has_lost(newest_, to, feed.space().applied));
     if (!lost && feed.space().applied >= to.sequence) {
       see(to.number, feed.space().applied);
       return {};
@@ -254,7 +207,7 @@ Result<void> PgvectorIndex::catch_up(const SpaceRecord& to, const Pull& pull) {
 
 Result<void> PgvectorIndex::load(Feed& feed, const SpaceRecord& to, const Pull& pull) {
   const std::uint64_t applied = feed.space().applied;
-  Pulled pulled;
+  VectorChanges pulled;
   std::set<std::uint64_t> sequences;
   bool any = false;
   Result<void> written;
@@ -263,12 +216,12 @@ Result<void> PgvectorIndex::load(Feed& feed, const SpaceRecord& to, const Pull& 
     any = true;
     if (sequences.size() < most_counted) sequences.insert(change.sequence);
     pulled.add(change);
-    if (pulled.full()) written = pulled.write(feed, to);
+    if (is_full(pulled)) written = write(feed, to, pulled);
     return written.has_value();
   }));
   FRACTAL_TRY(std::move(written));
-  if (!pulled.empty()) FRACTAL_TRY(pulled.write(feed, to));
-  if (applied == 0) FRACTAL_TRY(check_still_there(to));
+  if (!pulled.empty()) FRACTAL_TRY(write(feed, to, pulled));
+  if (applied == 0) FRACTAL_TRY(check_still_there(newest_, to));
   // A memory that changed twice shows but its last change: only if every sequence is accounted for, no moment is
   // missing.
   return feed.commit(to, any && sequences.size() != to.sequence - applied);

@@ -9,6 +9,7 @@
 #include "backends/postgres/pgvector_graphs.h"
 #include "backends/postgres/pool.h"
 #include "src/builder.h"
+#include "src/followed_storage.h"
 
 #include <atomic>
 #include <chrono>
@@ -23,9 +24,6 @@
 #include <vector>
 
 namespace fractal::postgres_backend {
-
-// What the storage holds now of the space that a record describes: number 0 or another, if that is gone.
-using NewestRecord = std::function<Result<SpaceRecord>(const SpaceRecord& of)>;
 
 // Makes the tables somebody's, and returns their identity.
 using ClaimTables = std::function<Result<std::string>(Connection&)>;
@@ -57,9 +55,7 @@ class PgvectorIndex final : public VectorIndex {
   Result<void> forget(std::uint64_t space);
   std::set<std::uint64_t> take_unforgotten();
   void note_forgotten(std::uint64_t space, const Result<void>& forgotten);
-  Result<bool> has_lost(const SpaceRecord& to, std::uint64_t applied) const;
   Result<void> load(Feed& feed, const SpaceRecord& to, const Pull& pull);
-  Result<void> check_still_there(const SpaceRecord& to) const;
   void build_behind(std::uint64_t space);
 
   enum class Part : std::uint8_t { feed, search, forget, graph };

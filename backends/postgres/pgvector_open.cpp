@@ -49,10 +49,7 @@ Result<std::shared_ptr<VectorIndex>> open_pgvector_index(const PgvectorOptions& 
   using postgres_backend::Connection;
   if (!storage) return Error{Errc::invalid_argument, "pgvector: no storage is given"};
   const auto claim = [&](Connection& connection) { return postgres_backend::claim_pgvector(connection, *storage); };
-  return postgres_backend::make_pgvector_index(options, claim, [storage](const SpaceRecord& of) -> Result<SpaceRecord> {
-    FRACTAL_TRY_INTO(const auto view, storage->read(of.space));
-    return view->space();
-  });
+  return postgres_backend::make_pgvector_index(options, claim, newest_of(storage));
 }
 
 Result<std::shared_ptr<VectorIndex>> open_pgvector_url(const std::string& url, const Options& options,

@@ -17,6 +17,7 @@
 #include "backends/postgres/pgvector_tables.h"
 
 #include "src/error.h"
+#include "src/followed_storage.h"
 
 #include <charconv>
 
@@ -140,11 +141,7 @@ Result<std::string> claim(Connection& connection, Storage& storage) {
     return make_error(Errc::unsupported, "{}: a new vector index needs a storage that can be written to",
                       connection.server());
   }
-  WriteStep step;
-  step.run = [&](WriteTransaction& transaction) { return transaction.set_setting(name, "1"); };
-  FRACTAL_TRY(storage.apply({&step, 1}));
-  storage.tidy();
-  FRACTAL_TRY(std::move(step.outcome));
+  FRACTAL_TRY(write_setting(storage, name, "1"));
   FRACTAL_TRY(connection.script("UPDATE sfm_pgvector_about SET claimed = true", "claim the tables"));
   return identity;
 }
