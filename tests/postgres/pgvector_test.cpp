@@ -311,8 +311,8 @@ TEST_CASE("connections that are cut cost an answer by the rows, never a wrong on
         memory.store({.coordinate = {static_cast<double>(i)}, .embedding = {1, static_cast<float>(i)}}).has_value());
     if (i % 10 != 0) continue;
     value_of(url,
-             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE "
-             "'%sfm_pgvector%' AND application_name = ''");
+             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+             "pg_backend_pid() AND query LIKE '%sfm_pgvector%' AND application_name = ''");
     for (int again = 0; again < 2; ++again) {
       const auto found = memory.search(Vector{1, 0}, {.top_k = 100});
       if (!found) {
