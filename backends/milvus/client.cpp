@@ -66,8 +66,8 @@ void add_texts(proto::UpsertRequest& request, std::string_view name, std::span<c
   for (const WrittenRow& row : rows) data->Add(std::string(get(row)));
 }
 
-Result<void> read_integers(const proto::FieldData& column, std::vector<Row>& rows, std::int64_t Row::*member) {
-  const auto& data = column.scalars().long_data().data();
+template <class Data, class Value>
+Result<void> read_values(const proto::FieldData& column, const Data& data, std::vector<Row>& rows, Value Row::*member) {
   if (static_cast<std::size_t>(data.size()) != rows.size()) {
     return make_error(Errc::io, "field {} has {} values for {} rows", column.field_name(), data.size(), rows.size());
   }
@@ -75,13 +75,12 @@ Result<void> read_integers(const proto::FieldData& column, std::vector<Row>& row
   return {};
 }
 
+Result<void> read_integers(const proto::FieldData& column, std::vector<Row>& rows, std::int64_t Row::*member) {
+  return read_values(column, column.scalars().long_data().data(), rows, member);
+}
+
 Result<void> read_texts(const proto::FieldData& column, std::vector<Row>& rows, std::string Row::*member) {
-  const auto& data = column.scalars().string_data().data();
-  if (static_cast<std::size_t>(data.size()) != rows.size()) {
-    return make_error(Errc::io, "field {} has {} values for {} rows", column.field_name(), data.size(), rows.size());
-  }
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*member = data[static_cast<int>(i)];
-  return {};
+  return read_values(column, column.scalars().string_data().data(), rows, member);
 }
 
 Result<void> read_vectors(const proto::FieldData& column, std::vector<Row>& rows) {

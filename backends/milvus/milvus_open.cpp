@@ -2,9 +2,9 @@
 #include "backends/milvus/milvus_index.h"
 #include "src/error.h"
 #include "src/followed_storage.h"
+#include "src/percent.h"
 
 #include <algorithm>
-#include <charconv>
 #include <random>
 
 namespace fractal::milvus {
@@ -23,21 +23,9 @@ bool is_name(std::string_view text) {
 Error bad(std::string_view what) { return make_error(Errc::invalid_argument, "milvus: {}", what); }
 
 Result<std::string> decoded(std::string_view text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      bytes += text[i];
-      continue;
-    }
-    unsigned value = 0;
-    const char* const begin = text.data() + i + 1;
-    if (i + 2 >= text.size() || std::from_chars(begin, begin + 2, value, 16).ptr != begin + 2) {
-      return bad("the URL has a % without two hexadecimal digits behind it");
-    }
-    bytes += static_cast<char>(value);
-    i += 2;
-  }
-  return bytes;
+  auto bytes = percent_decoded(text);
+  if (!bytes) return bad("the URL has a % without two hexadecimal digits behind it");
+  return std::move(*bytes);
 }
 
 Result<void> read_parameter(std::string_view name, const std::string& value, MilvusOptions& options) {

@@ -162,11 +162,23 @@ Consistency MilvusStore::of_marks() {
 
 // ---- Writing -----------------------------------------------------------------------------------------------------
 
+// Rows without tenant and space: those are the place's.
+Result<std::uint64_t> MilvusStore::upsert(const VersionPlace& place, std::span<WrittenRow> rows,
+                                          const Control* control) {
+  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
+  const std::string tenant = plain(place.space.tenant);
+  for (WrittenRow& row : rows) {
+    row.tenant = tenant;
+    row.space = as_signed(place.number);
+  }
+  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, rows, control)));
+  note_write(timestamp);
+  return timestamp;
+}
+
 Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64_t epoch,
                                           std::span<const Version> versions, const Control* control) {
   if (versions.empty()) return std::uint64_t{0};
-  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
-  const std::string tenant = plain(place.space.tenant);
   const std::vector<float> none = unit(place);
   std::vector<std::array<float, 2>> padded;
   padded.reserve(versions.size());
@@ -177,54 +189,39 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
         version.kind == VersionKind::removed ? std::span<const float>(none) : version.vector;
     if (vector.size() == 1) vector = padded.emplace_back(std::array{vector[0], 0.0F});
     rows.push_back({.key = key_of(version.id, version.born, epoch),
-                    .tenant = tenant,
-                    .space = as_signed(place.number),
                     .epoch = as_signed(epoch),
                     .id = as_signed(version.id),
                     .born = as_signed(version.born),
                     .kind = static_cast<std::int64_t>(version.kind),
-                    .note = {},
                     .vector = vector});
   }
-  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, rows, control)));
-  note_write(timestamp);
-  return timestamp;
+  return upsert(place, rows, control);
 }
 
 Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark& mark) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
-  const std::string tenant = plain(place.space.tenant);
   const std::string note =
       fmt::format("{} {} {} {:d} {:d}", mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
   const std::vector<float> none = unit(place);
-  const WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
-                       .tenant = tenant,
-                       .space = as_signed(place.number),
-                       .epoch = as_signed(mark.epoch),
-                       .born = as_signed(mark.applied),
-                       .kind = kind_mark,
-                       .note = note,
-                       .vector = none};
-  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, {&row, 1}, nullptr)));
-  note_write(timestamp);
+  WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
+                 .epoch = as_signed(mark.epoch),
+                 .born = as_signed(mark.applied),
+                 .kind = kind_mark,
+                 .note = note,
+                 .vector = none};
+  FRACTAL_TRY(upsert(place, {&row, 1}, nullptr));
   return {};
 }
 
 Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
-  const std::string tenant = plain(place.space.tenant);
   const std::vector<float> none = unit(place);
-  const WrittenRow row{.key = fmt::format("c.{}.{}.{}", place.number, epoch, cleaned),
-                       .tenant = tenant,
-                       .space = as_signed(place.number),
-                       .epoch = as_signed(epoch),
-                       .born = as_signed(cleaned),
-                       .kind = kind_cleaned,
-                       .note = {},
-                       .vector = none};
-  FRACTAL_TRY_INTO(const std::uint64_t timestamp, noted(place, client_->upsert(collection.name, {&row, 1}, nullptr)));
-  note_write(timestamp);
+  WrittenRow row{.key = fmt::format("c.{}.{}.{}", place.number, epoch, cleaned),
+                 .epoch = as_signed(epoch),
+                 .born = as_signed(cleaned),
+                 .kind = kind_cleaned,
+                 .vector = none};
+  FRACTAL_TRY(upsert(place, {&row, 1}, nullptr));
   // Those before say nothing more.
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
   FRACTAL_TRY(noted(
       place, client_->erase(collection.name, fmt::format("{} && kind == {} && epoch == {} && born < {}",
                                                          of_space(collection, place), kind_cleaned, epoch, cleaned))));

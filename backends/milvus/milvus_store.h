@@ -64,6 +64,7 @@ class MilvusStore final : public VersionStore {
   void forget(const VersionPlace& place);
   template <class T> Result<T> noted(const VersionPlace& place, Result<T> done);
   void note_write(std::uint64_t timestamp);
+  Result<std::uint64_t> upsert(const VersionPlace& place, std::span<WrittenRow> rows, const Control* control);
   Consistency of_marks();
   std::string of_space(const Collection& collection, const VersionPlace& place) const;
   std::string of_moment(const Collection& collection, const VersionPlace& place, const VersionMoment& moment) const;

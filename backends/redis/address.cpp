@@ -2,6 +2,7 @@
 #include "backends/redis/address.h"
 
 #include "src/error.h"
+#include "src/percent.h"
 
 #include <charconv>
 #include <limits>
@@ -19,21 +20,10 @@ template <class Number> bool read_number(std::string_view text, Number& number) 
 }
 
 Result<std::string> decoded(std::string_view text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      bytes += text[i];
-      continue;
-    }
-    unsigned value = 0;
-    const std::string_view digits = text.substr(i + 1, 2);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    if (error != std::errc() || end != digits.data() + 2) return wrong("\"%\" without two hexadecimal digits");
-    bytes += static_cast<char>(value);
-    i += 2;
-  }
-  if (bytes.find('\0') != bytes.npos) return wrong("a byte of zero");
-  return bytes;
+  auto bytes = percent_decoded(text);
+  if (!bytes) return wrong("\"%\" without two hexadecimal digits");
+  if (bytes->find('\0') != bytes->npos) return wrong("a byte of zero");
+  return std::move(*bytes);
 }
 
 // What stands before and behind `mark`; nothing behind it if it is not there.

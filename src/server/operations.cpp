@@ -1,10 +1,10 @@
 // Invariant: every route is here once; validation, /openapi.json, the router and `Allow` read this table alone.
 #include "src/server/operations.h"
 
+#include "src/percent.h"
 #include "src/server/schemas.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 namespace fractal::server {
@@ -289,14 +289,6 @@ bool fits(std::string_view pattern, std::string_view path, std::string_view& seg
   if (!path.starts_with(prefix) || path.size() == prefix.size()) return false;
   segment = path.substr(prefix.size());
   return segment.find('/') == std::string_view::npos;
-}
-
-// Of two hexadecimal digits.
-std::optional<char> byte_of(std::string_view digits) {
-  unsigned char byte = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
-  if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) return std::nullopt;
-  return static_cast<char>(byte);
 }
 
 }  // namespace
