@@ -207,10 +207,7 @@ void be_fair(const std::string& path) {
 
 int main(int count, char** arguments) {
   auto options = fractal::bench::options_of(count, arguments);
-  const auto number = [&](const char* name, std::uint64_t otherwise) {
-    return options.contains(name) ? std::stoull(options[name]) : otherwise;
-  };
-  const std::size_t spaces = number("--spaces", 100'000);
+  const std::size_t spaces = fractal::bench::number_of(options, "--spaces", 100'000);
   const std::string path = options.contains("--keep")
                                ? options["--keep"]
                                : (std::filesystem::temp_directory_path() / "fractal_spaces.db").string();
@@ -224,7 +221,7 @@ int main(int count, char** arguments) {
     fmt::print("{} spaces of {} memories: filled in {:.0f} s, {} MiB\n", spaces, rows, taken,
                std::filesystem::file_size(path) >> 20);
   }
-  visit_spaces(path, spaces, number("--memory-budget", 16) << 20);
+  visit_spaces(path, spaces, fractal::bench::number_of(options, "--memory-budget", 16) << 20);
   be_fair(path);
   if (!options.contains("--keep")) remove();
 }

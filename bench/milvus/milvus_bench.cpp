@@ -73,12 +73,9 @@ class Bare {
 
 int main(int argc, char** argv) {
   const auto given = bench::options_of(argc, argv);
-  const auto number = [&](const char* name, std::size_t otherwise) {
-    const auto found = given.find(name);
-    return found != given.end() ? std::stoul(found->second) : otherwise;
-  };
-  const std::size_t vectors = number("--vectors", 50'000), dimension = number("--dimension", 384),
-                    searches = number("--searches", 400);
+  const std::size_t vectors = bench::number_of(given, "--vectors", 50'000),
+                    dimension = bench::number_of(given, "--dimension", 384),
+                    searches = bench::number_of(given, "--searches", 400);
   const MilvusOptions options{.url = given.at("--url"), .wait = true};
   const std::string identity = fmt::format("bench{:08x}", std::random_device{}());
   SpaceRecord record;

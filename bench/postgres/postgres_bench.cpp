@@ -309,11 +309,8 @@ class Bench {
 int main(int count, char** arguments) {
   try {
     auto options = options_of(count, arguments);
-    const auto number_of = [&](const char* name, int otherwise) {
-      return options.contains(name) ? std::stoi(options[name]) : otherwise;
-    };
     const Setting setting(options["--url"]);
-    Bench bench(setting, static_cast<std::size_t>(number_of("--memories", 1'000)), number_of("--rounds", 9));
+    Bench bench(setting, number_of(options, "--memories", 1'000), static_cast<int>(number_of(options, "--rounds", 9)));
     bench.batches_over_latency();
     bench.threads_share_a_pool();
     bench.beside_libpq();

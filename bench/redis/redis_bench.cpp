@@ -138,13 +138,10 @@ void over_http(const std::string& program, const std::string& file, const std::s
 int main(int count, char** arguments) {
   try {
     auto options = options_of(count, arguments);
-    const auto number_of = [&](const char* name, int otherwise) {
-      return options.contains(name) ? std::stoi(options[name]) : otherwise;
-    };
     const std::string url = options["--url"], scheme = "redis+unix://";
     if (!url.starts_with(scheme)) throw std::runtime_error("--url redis+unix://...");
-    const int rounds = number_of("--rounds", 9);
-    const std::size_t memories = static_cast<std::size_t>(number_of("--memories", 20'000));
+    const int rounds = static_cast<int>(number_of(options, "--rounds", 9));
+    const std::size_t memories = number_of(options, "--memories", 20'000);
     for (const std::size_t size : {2'000, 20'000}) beside_hiredis(url, url.substr(scheme.size()), size, rounds);
     const TemporaryFolder folder;
     Corpus corpus(3);
