@@ -35,7 +35,7 @@ class ChangeWatch {
 
     // Asks the memory; the others know it for a while.
     SpaceState look() {
-      const SpaceState state = memory_.state().value();
+      SpaceState state = memory_.state().value();
       const std::lock_guard lock(watch_.mutex_);
       Watched& watched = watch_.spaces_[memory_.space()];
       watched.state = state;
