@@ -432,8 +432,10 @@ Result<void> Database::catch_up_if_room(const Look& look) const {
   return caught_up;
 }
 
-VectorIndex::Pull Database::pull_from(const Look& look) {
-  return [&look](std::uint64_t after, const VectorVisitor& visit) { return look.view().vectors(after, visit); };
+VectorIndex::Pull Database::pull_from(const Look& look) const {
+  return [&look, columns = index_->columns()](std::uint64_t after, const VectorVisitor& visit) {
+    return look.view().vectors(after, columns, visit);
+  };
 }
 
 Result<VectorHits> Database::search_vectors(const Look& look, const VectorQuery& query) const {

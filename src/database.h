@@ -108,7 +108,7 @@ class Database {
   // catch_up(), if the memory budget has room for it.
   Result<void> catch_up_if_room(const Look& look) const;
   // The vectors of the look, which must outlive it.
-  static VectorIndex::Pull pull_from(const Look& look);
+  VectorIndex::Pull pull_from(const Look& look) const;
   // The best by vector as of the look, whatever state the index is in.
   Result<VectorHits> search_vectors(const Look& look, const VectorQuery& query) const;
 

@@ -34,7 +34,7 @@ class Versions {
     const bool had = !had_.insert(change.id).second;
     if (change.vector.empty() && anew_ && !had) return {};  // nothing to end
     const std::uint64_t counter = change.id - first_id(to_.number);
-    Version version{.id = change.id, .born = change.sequence, .vector = change.vector};
+    Version version{.id = change.id, .born = change.sequence, .vector = change.vector, .fields = change.fields};
     if (change.vector.empty()) {
       version.kind = VersionKind::removed;
     } else {
@@ -45,7 +45,7 @@ class Versions {
     mark_.again = mark_.again || again;
     mark_.last_id = std::max(mark_.last_id, counter);
     if (again && touched_.size() < most_touched) touched_.push_back(change.id);
-    versions_.push_back(version);
+    versions_.push_back(std::move(version));
     return {};
   }
 
@@ -192,7 +192,8 @@ Result<std::uint64_t> RemoteIndex::send(const VersionPlace& place, std::uint64_t
   while (begin < versions.size()) {
     std::size_t end = begin, bytes = 0;
     while (end < versions.size() && end - begin < setting_.batch_rows && bytes < setting_.batch_bytes) {
-      bytes += versions[end++].vector.size_bytes() + sizeof(Version);
+      bytes += versions[end].vector.size_bytes() + versions[end].fields.key.size() + sizeof(Version);
+      ++end;
     }
     FRACTAL_TRY_INTO(const std::uint64_t sent,
                      store_->insert(place, epoch, versions.subspan(begin, end - begin), &own_control_));

@@ -60,6 +60,7 @@ class RemoteIndex : public VectorIndex {
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override;
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override;
   Result<VectorHits> search(const SpaceRecord& record, const VectorQuery& query) override;
+  VectorColumns columns() const override { return VectorColumns::fields; }
   void drop(std::uint64_t space) override;
   Stats stats(std::uint64_t number) override;
   std::uint64_t applied(std::uint64_t space) override;

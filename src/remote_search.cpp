@@ -46,6 +46,7 @@ class RemoteSearch {
     const std::uint64_t need = std::min<std::uint64_t>(query_.k, hits_.matched);
     if (need == 0) return std::move(hits_);
     const bool small = bytes_of_all() <= small_bytes;
+    choose_condition();
     const bool proposes = choose_asked() && !small && !query_.exact && first_fetch(need) <= store_.most_k();
     if (proposes) {
       FRACTAL_TRY_INTO(const bool enough, propose(need));
@@ -200,14 +201,18 @@ class RemoteSearch {
     return true;
   }
 
-  bool passes_only() const { return query_.allowed && wanted_.size() <= store_.most_ids(); }
+  // Many ids are named by what they have in common, if the server can check that.
+  void choose_condition() {
+    if (query_.allowed && query_.filter != nullptr) condition_ = store_.condition(*query_.filter, query_.prefix);
+  }
+  bool passes_only() const { return query_.allowed && !condition_.exact && wanted_.size() <= store_.most_ids(); }
   bool passes_except() const {
     return !query_.allowed && !query_.excluded.empty() && query_.excluded.size() <= store_.most_ids();
   }
 
   std::uint64_t first_fetch(std::uint64_t need) const {
     std::uint64_t fetch = need + std::max<std::uint64_t>(need / 4, 16);
-    if (query_.allowed && !passes_only())
+    if (query_.allowed && !passes_only() && condition_.text.empty())
       fetch = fetch * space_.living / std::max<std::uint64_t>(hits_.matched, 1) + fetch / 4;
     if (!query_.allowed && !passes_except()) fetch += query_.excluded.size();
     return fetch;
@@ -225,7 +230,11 @@ class RemoteSearch {
       raw_found = versions.size();
     }
     NearestQuery nearest{.vector = asked_, .control = query_.control};
-    if (passes_only()) nearest.only = wanted_;
+    if (passes_only()) {
+      nearest.only = wanted_;
+    } else {
+      nearest.condition = condition_.text;
+    }
     if (passes_except()) nearest.except = query_.excluded;
     for (std::uint64_t fetch = first_fetch(need);; fetch *= 4) {
       FRACTAL_TRY(check());
@@ -239,7 +248,7 @@ class RemoteSearch {
         FRACTAL_TRY(offer(proposals, best_));
         hits_.entries = best_.take();
         hits_.exact = proposals.size() + raw_found == hits_.matched;
-        hits_.plan = fmt::format("proposed {}", nearest.k);
+        hits_.plan = fmt::format("proposed {}{}", nearest.k, nearest.condition.empty() ? "" : " by condition");
         return true;
       }
       if (exhausted || nearest.k == store_.most_k()) return false;
@@ -255,6 +264,7 @@ class RemoteSearch {
   Best best_;
   std::vector<MemoryId> wanted_{};  // allowed and not excluded
   std::vector<float> asked_{};      // see choose_asked()
+  VersionCondition condition_{};    // see choose_condition()
   VectorHits hits_{};
 };
 

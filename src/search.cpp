@@ -67,6 +67,7 @@ class SearchRun {
         query_(question.query),
         options_(options),
         space_(look.space()),
+        prefix_(options.within.empty() ? std::string() : options.within.key()),
         alpha_(options.alpha.value_or(question.embedder ? question.embedder->alpha() : default_alpha)),
         fusion_(options.fusion) {}
 
@@ -192,10 +193,13 @@ class SearchRun {
   }
 
   Result<VectorHits> vectors(std::size_t k, const IdSet& allowed) {
+    const bool filtered = allowed && allowed == allowed_;
     FRACTAL_TRY_INTO(auto hits, database_.search_vectors(look_, {.vector = query_.vector,
                                                                  .k = k,
                                                                  .as_of = space_.sequence,
                                                                  .allowed = allowed,
+                                                                 .filter = filtered ? &options_.filter : nullptr,
+                                                                 .prefix = filtered ? std::string_view(prefix_) : "",
                                                                  .excluded = look_.expired_ids(),
                                                                  .recall = options_.recall,
                                                                  .exact = options_.exact,
@@ -471,6 +475,7 @@ class SearchRun {
   const Query& query_;
   const SearchOptions& options_;
   const SpaceRecord& space_;
+  const std::string prefix_;  // of the keys of the subtree
   const double alpha_;
   Fusion fusion_;
   IdSet allowed_;

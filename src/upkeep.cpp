@@ -193,7 +193,7 @@ Result<VerifyReport> FractalMemory::verify(const Control& control) const {
     const bool was_loaded = database_->index().applied(look.space().number) != 0;
     FRACTAL_TRY(database_->catch_up_if_room(look));
     FRACTAL_TRY(check_control(control, "verify"));
-    FRACTAL_TRY_INTO(const auto problems, database_->index().verify(look.space(), Database::pull_from(look), control));
+    FRACTAL_TRY_INTO(const auto problems, database_->index().verify(look.space(), database_->pull_from(look), control));
     for (const std::string& problem : problems) {
       report.problems.push_back(fmt::format("space {}/{}: vector index: {}", space.tenant, space.name, problem));
     }

@@ -15,7 +15,8 @@ namespace fractal {
 class VectorChanges {
  public:
   void add(const VectorChange& change) {
-    entries_.push_back({change.id, change.sequence, components_.size(), change.vector.size()});
+    entries_.push_back({change.id, change.sequence, components_.size(), change.vector.size(), change.fields});
+    key_bytes_ += change.fields.key.capacity();
     components_.insert(components_.end(), change.vector.begin(), change.vector.end());
   }
   bool empty() const { return entries_.empty(); }
@@ -26,19 +27,26 @@ class VectorChanges {
     std::vector<VectorChange> changes;
     changes.reserve(entries_.size());
     for (const Entry& entry : entries_) {
-      changes.push_back({entry.id, entry.sequence, std::span(components_).subspan(entry.begin, entry.size)});
+      changes.push_back({.id = entry.id,
+                         .sequence = entry.sequence,
+                         .vector = std::span(components_).subspan(entry.begin, entry.size),
+                         .fields = entry.fields});
     }
     return changes;
   }
   void clear() {
     entries_.clear();
     components_.clear();
+    key_bytes_ = 0;
   }
-  std::uint64_t bytes() const { return entries_.capacity() * sizeof(Entry) + components_.capacity() * sizeof(float); }
+  std::uint64_t bytes() const {
+    return entries_.capacity() * sizeof(Entry) + components_.capacity() * sizeof(float) + key_bytes_;
+  }
   // What these will take.
   static std::uint64_t bytes_of(std::span<const VectorChange> changes) {
     std::uint64_t bytes = 0;
-    for (const VectorChange& change : changes) bytes += sizeof(Entry) + change.vector.size_bytes();
+    for (const VectorChange& change : changes)
+      bytes += sizeof(Entry) + change.vector.size_bytes() + change.fields.key.capacity();
     return bytes;
   }
 
@@ -47,9 +55,11 @@ class VectorChanges {
     MemoryId id;
     std::uint64_t sequence;
     std::size_t begin, size;
+    VectorFields fields;
   };
   std::vector<Entry> entries_{};
   std::vector<float> components_{};
+  std::uint64_t key_bytes_ = 0;
 };
 
 // Whether a space has just the vectors that these changes leave, whatever it had before. Rising by sequence.

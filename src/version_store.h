@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,7 @@ struct Version {
   std::uint64_t born = 0;
   VersionKind kind = VersionKind::living;
   std::span<const float> vector{};  // of a tombstone: empty
+  VectorFields fields{};            // of a tombstone: none
 };
 
 struct StoredVersion {
@@ -87,7 +89,14 @@ struct NearestQuery {
   std::size_t k = 0;
   std::span<const MemoryId> only{};    // empty: all
   std::span<const MemoryId> except{};  // not both
+  std::string_view condition{};        // of the store's own; empty: none
   const Control* control = nullptr;
+};
+
+// A part of a filter as a store can check it.
+struct VersionCondition {
+  std::string text{};  // empty: the store checks nothing
+  bool exact = false;  // it passes just what the filter passes; else that and more
 };
 
 // Any thread. Every call may be repeated. unavailable: try later; not_found: the rows of this place are lost.
@@ -109,6 +118,8 @@ class VersionStore {
   // Never falls back, whoever writes it.
   virtual Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) = 0;
 
+  // For NearestQuery::condition: what living versions of memories pass that pass the filter and whose key begins so.
+  virtual VersionCondition condition(const Filter&, std::string_view /*prefix*/) const { return {}; }
   // The nearest of kind living, born up to the moment; with their vectors, in any order. Superseded ones, too.
   virtual Result<std::vector<StoredVersion>> nearest(const VersionPlace& place, const VersionMoment& moment,
                                                      const NearestQuery& query) = 0;

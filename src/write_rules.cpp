@@ -44,7 +44,7 @@ class BatchRun {
       row.memory.embedding.assign(vector.begin(), vector.end());
       row.has_vector = true;
       row.vector_sequence = row.sequence;
-      outcome_.vectors.push_back({row.id, row.sequence, vector});
+      note_vector(row, vector);
     }
     count(&*before, &row);
     FRACTAL_TRY(
@@ -223,7 +223,7 @@ class BatchRun {
     count(before ? &*before : nullptr, &row);
     FRACTAL_TRY(
         transaction_.put(space_.number, row, {.created = !before, .vector = vector_changed, .keywords = &keywords}));
-    if (vector_changed) outcome_.vectors.push_back({row.id, sequence, vector});
+    if (vector_changed) note_vector(row, vector);
     FRACTAL_TRY(
         audit(before ? "update" : "create", row.memory.coordinate.to_string(), row.memory.version, row.memory.payload));
     return Written{.id = row.memory.id, .version = row.memory.version, .sequence = sequence, .created = !before};
@@ -239,6 +239,8 @@ class BatchRun {
     } else if (new_payload) {
       FRACTAL_TRY_INTO(vector, vector_of_changed_text(row.memory, before));
     }
+    const bool new_fields = row.memory.type != before.memory.type;
+    if (!vector && new_fields && before.has_vector) { FRACTAL_TRY_INTO(vector, kept_vector(row.memory.coordinate)); }
     if (vector) {
       row.has_vector = !vector->empty();
       row.memory.embedding.assign(vector->begin(), vector->end());
@@ -255,9 +257,25 @@ class BatchRun {
     count(&before, &row);
     FRACTAL_TRY(transaction_.put(
         space_.number, row, {.created = false, .vector = vector_changed, .keywords = keywords ? &*keywords : nullptr}));
-    if (vector_changed) outcome_.vectors.push_back({row.id, row.sequence, *vector});
+    if (vector_changed) note_vector(row, *vector);
     FRACTAL_TRY(audit("update", row.memory.coordinate.to_string(), row.memory.version, row.memory.payload));
     return Written{.id = row.memory.id, .version = row.memory.version, .sequence = row.sequence};
+  }
+
+  // As it is. It is written again because of the fields beside it.
+  Result<std::span<const float>> kept_vector(const Coordinate& coordinate) {
+    FRACTAL_TRY_INTO(auto row, transaction_.find(space_.number, coordinate.key(), Columns::all));
+    if (!row || row->memory.embedding.empty()) {
+      return make_error(Errc::corruption, "{}: its vector is not there; run verify()", coordinate.to_string());
+    }
+    return std::span<const float>(outcome_.kept.emplace_back(std::move(row->memory.embedding)));
+  }
+
+  // Of a row that is written; empty: its vector is gone.
+  void note_vector(const Row& row, std::span<const float> vector) {
+    VectorChange change{.id = row.id, .sequence = row.sequence, .vector = vector};
+    if (!vector.empty()) change.fields = VectorFields::of(row.memory);
+    outcome_.vectors.push_back(std::move(change));
   }
 
   // Unset: it stays. A vector that an embedder made does not outlive its text, even where that embedder is not here.
@@ -314,7 +332,7 @@ class BatchRun {
     const std::uint64_t sequence = ++space_.sequence;
     FRACTAL_TRY(transaction_.note_removal(
         space_.number, {.sequence = sequence, .kind = ChangeKind::removed, .id = row.id, .key = key}));
-    if (row.has_vector) outcome_.vectors.push_back({row.id, sequence, {}});
+    if (row.has_vector) outcome_.vectors.push_back({.id = row.id, .sequence = sequence});
     return audit("delete", row.memory.coordinate.to_string(), row.memory.version, {});
   }
 

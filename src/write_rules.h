@@ -9,6 +9,7 @@
 #include "src/keywords.h"
 #include "src/read_log.h"
 
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -34,8 +35,9 @@ struct BatchOutcome {
   Applied applied;
   std::uint64_t before = 0;  // sequence of the space before the batch
   SpaceRecord after{};
-  // Views into the batch, which outlives the outcome.
+  // Views into the batch, which outlives the outcome, or into `kept`.
   std::vector<VectorChange> vectors;
+  std::deque<std::vector<float>> kept;  // that the batch does not have
 };
 
 Result<BatchOutcome> run_batch(WriteTransaction& transaction, const BatchContext& context,

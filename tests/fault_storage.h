@@ -85,8 +85,8 @@ class FaultView final : public ReadView {
   Result<std::vector<ChangeRow>> changes(std::uint64_t after, std::size_t limit) override {
     return faults_->run([&] { return inner_->changes(after, limit); });
   }
-  Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) override {
-    return faults_->run([&] { return inner_->vectors(after, visit); });
+  Result<void> vectors(std::uint64_t after, VectorColumns columns, const VectorVisitor& visit) override {
+    return faults_->run([&] { return inner_->vectors(after, columns, visit); });
   }
   Result<std::vector<Row>> expired(Time now) override {
     return faults_->run([&] { return inner_->expired(now); });

@@ -46,7 +46,7 @@ std::vector<Error> work(Storage& storage, Model& model) {
   note((*view)->list({}));
   note((*view)->keys("", "", [](const KeyRow&) { return true; }));
   note((*view)->changes(0, 10));
-  note((*view)->vectors(0, [](const VectorChange&) { return true; }));
+  note((*view)->vectors(0, VectorColumns::vector, [](const VectorChange&) { return true; }));
   return errors;
 }
 

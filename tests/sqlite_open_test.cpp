@@ -245,7 +245,7 @@ TEST_CASE("random flips: an error or an answer, never a crash") {
       const std::string terms[] = {"word"};
       (void)(*view)->postings(terms);
       (void)(*view)->select(Filter::eq("$version", 1), {}, 100);
-      (void)(*view)->vectors(0, [](const VectorChange&) { return true; });
+      (void)(*view)->vectors(0, VectorColumns::fields, [](const VectorChange&) { return true; });
       (void)(*view)->changes(0, 100);
     }
     const auto verified = storage.verify({});

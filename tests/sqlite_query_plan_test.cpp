@@ -111,6 +111,8 @@ TEST_CASE("fixed statements") {
       {Sql::changed_links, "USING COVERING INDEX sfm_graph_links_by_sequence (space=? AND sequence>?)"},
       {Sql::removals, "USING PRIMARY KEY (space=? AND sequence>?)"},
       {Sql::every_vector, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
+      {Sql::every_vector_with_fields, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
+      {Sql::changed_vectors_with_fields, "USING INDEX sfm_memories_by_sequence (space=? AND sequence>?)"},
       {Sql::changed_vectors, "USING COVERING INDEX sfm_memories_by_sequence (space=? AND sequence>?)"},
       {Sql::removed_memories, "USING PRIMARY KEY (space=? AND sequence>?)"},
       {Sql::wipe_memories, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},

@@ -103,11 +103,14 @@ class View final : public ReadView {
                               [](const Logged& item, auto& out) { out.push_back(item.change); });
   }
 
-  Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) override {
+  Result<void> vectors(std::uint64_t after, VectorColumns columns, const VectorVisitor& visit) override {
     return walk(data_->log, between(after, last_number), [&](const auto&, const Logged& item) {
-      if (item.removed != 0) return visit({item.removed, item.change.sequence, {}});
+      if (item.removed != 0) return visit({.id = item.removed, .sequence = item.change.sequence});
       if (!item.row || item.row->row.vector_sequence <= after) return true;
-      return visit({item.row->row.id, item.row->row.vector_sequence, item.row->row.memory.embedding});
+      const Row& row = item.row->row;
+      VectorChange change{.id = row.id, .sequence = row.vector_sequence, .vector = row.memory.embedding};
+      if (columns == VectorColumns::fields && row.has_vector) change.fields = VectorFields::of(row.memory);
+      return visit(change);
     });
   }
 

@@ -31,7 +31,7 @@ constexpr int dsl_expression = 1, collection_missing = 100, loaded = 3;
 constexpr int level_strong = 0, level_session = 1;
 constexpr int most_message = 512 << 20;
 constexpr std::chrono::milliseconds step{20};
-constexpr std::size_t most_key = 80, most_tenant = 1'024, most_note = 1'024;
+constexpr std::size_t most_key = 80, most_tenant = 1'024, most_note = 1'024, most_place = 65'535;
 
 std::string base64(std::string_view bytes) {
   constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -148,8 +148,10 @@ proto::CollectionSchema schema_of(const CollectionPlan& plan) {
   schema.mutable_fields(0)->set_is_primary_key(true);
   add_field(schema, "tenant", type_varchar, most_tenant);
   schema.mutable_fields(1)->set_is_partition_key(plan.partitioned);
-  for (const char* name : {"space", "epoch", "id", "born", "kind"}) add_field(schema, name, type_int64);
+  for (const char* name : {"space", "epoch", "id", "born", "kind", "type", "created_at"})
+    add_field(schema, name, type_int64);
   add_field(schema, "note", type_varchar, most_note);
+  add_field(schema, "place", type_varchar, most_place);
   add_field(schema, "vector", type_float_vector);
   add_pair(schema.mutable_fields(schema.fields_size() - 1)->mutable_type_params(), "dim",
            std::to_string(plan.dimension));
@@ -382,6 +384,9 @@ Result<std::uint64_t> Client::upsert(const std::string& collection, std::span<co
   add_integers(request, "born", rows, [](const WrittenRow& row) { return row.born; });
   add_integers(request, "kind", rows, [](const WrittenRow& row) { return row.kind; });
   add_texts(request, "note", rows, [](const WrittenRow& row) { return row.note; });
+  add_texts(request, "place", rows, [](const WrittenRow& row) -> const std::string& { return row.place; });
+  add_integers(request, "type", rows, [](const WrittenRow& row) { return row.type; });
+  add_integers(request, "created_at", rows, [](const WrittenRow& row) { return row.created_at; });
   auto* const vectors = add_column(request, "vector", type_float_vector)->mutable_vectors();
   const std::size_t dimension = rows.empty() ? 0 : rows.front().vector.size();
   vectors->set_dim(static_cast<std::int64_t>(dimension));

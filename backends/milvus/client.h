@@ -30,6 +30,8 @@ struct WrittenRow {
   std::string_view tenant{};
   std::int64_t space = 0, epoch = 0, id = 0, born = 0, kind = 0;
   std::string_view note{};
+  std::string place{};  // see condition.h
+  std::int64_t type = 0, created_at = 0;
   std::span<const float> vector{};
 };
 

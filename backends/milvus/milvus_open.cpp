@@ -76,6 +76,7 @@ class Index final : public MilvusIndex {
   Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {
     return remote_.search(space, query);
   }
+  VectorColumns columns() const override { return remote_.columns(); }
   void drop(std::uint64_t space) override { remote_.drop(space); }
   Stats stats(std::uint64_t space) override { return remote_.stats(space); }
   std::uint64_t applied(std::uint64_t space) override { return remote_.applied(space); }
@@ -189,8 +190,9 @@ Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& opti
   RemoteSource source{.newest = newest_of(storage), .read = {}};
   source.read = [storage](const Space& space, const RemoteSource::Read& read) -> Result<void> {
     FRACTAL_TRY_INTO(const auto view, storage->read(space));
-    return read(view->space(),
-                [&](std::uint64_t after, const VectorVisitor& visit) { return view->vectors(after, visit); });
+    return read(view->space(), [&](std::uint64_t after, const VectorVisitor& visit) {
+      return view->vectors(after, VectorColumns::fields, visit);
+    });
   };
   return milvus::make_milvus_index(options, identity, std::move(source));
 }

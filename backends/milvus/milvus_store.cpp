@@ -1,6 +1,7 @@
 // Invariant: a row's key says its whole content, so that who writes it again changes nothing.
 #include "backends/milvus/milvus_store.h"
 
+#include "backends/milvus/condition.h"
 #include "backends/milvus/expression.h"
 #include "src/error.h"
 #include "src/validate.h"
@@ -193,6 +194,9 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
                     .id = as_signed(version.id),
                     .born = as_signed(version.born),
                     .kind = static_cast<std::int64_t>(version.kind),
+                    .place = place_of(version.fields.key),
+                    .type = static_cast<std::int64_t>(version.fields.type),
+                    .created_at = version.fields.created_at.time_since_epoch().count(),
                     .vector = vector});
   }
   return upsert(place, rows, control);
@@ -316,11 +320,16 @@ Result<std::vector<StoredVersion>> MilvusStore::read(const VersionPlace& place, 
   return versions_of(place, std::move(rows));
 }
 
+VersionCondition MilvusStore::condition(const Filter& filter, std::string_view prefix) const {
+  return condition_of(filter, prefix);
+}
+
 Result<std::vector<StoredVersion>> MilvusStore::nearest(const VersionPlace& place, const VersionMoment& moment,
                                                         const NearestQuery& query) {
   FRACTAL_TRY_INTO(const Collection collection, find(place, false));
   std::string condition = of_moment(collection, place, moment) + " && kind == 0";
   if (!query.only.empty()) condition += " && id in " + milvus::list(query.only);
+  if (!query.condition.empty()) condition += fmt::format(" && ({})", query.condition);
   if (!query.except.empty()) condition += " && id not in " + milvus::list(query.except);
   const std::array<float, 2> padded{query.vector[0], 0};
   const Client::Nearest nearest{.vector = query.vector.size() == 1 ? std::span<const float>(padded) : query.vector,

@@ -137,16 +137,24 @@ class View final : public ReadView {
     return changes;
   }
 
-  Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) override {
+  Result<void> vectors(std::uint64_t after, VectorColumns columns, const VectorVisitor& visit) override {
+    const bool fields = columns == VectorColumns::fields;
     const auto page = [&](MemoryId last) {
-      if (after == 0) { return ask_some(sql::every_vector, Values(last, last_id(record_.number), vectors_per_page)); }
+      if (after == 0) {
+        return ask_some(fields ? sql::every_vector_with_fields : sql::every_vector,
+                        Values(last, last_id(record_.number), vectors_per_page));
+      }
       return ask_some(sql::changed_vectors, Values(record_.number, after, last, vectors_per_page));
     };
     for (MemoryId last = first_id(record_.number);;) {
       FRACTAL_TRY_INTO(const Rows rows, page(last));
       for (int at = 0; at < rows.count(); ++at) {
         read_embedding(rows.bytes(at, 2), vector_);
-        if (!visit({.id = rows.natural(at, 0), .sequence = rows.natural(at, 1), .vector = vector_})) return {};
+        VectorChange change{.id = rows.natural(at, 0), .sequence = rows.natural(at, 1), .vector = vector_};
+        if (fields && !vector_.empty()) {
+          FRACTAL_TRY_INTO(change.fields, read_vector_fields(connection_, rows, at, 3));
+        }
+        if (!visit(change)) return {};
       }
       if (rows.count() < vectors_per_page) break;
       last = rows.natural(rows.count() - 1, 0);

@@ -20,6 +20,12 @@ Error damaged(const Connection& connection, const Rows& rows, int at, std::strin
   for (std::size_t i = 0; i + 4 <= size; i += 4) std::reverse(bytes + i, bytes + i + 4);
 }
 
+Result<MemoryType> read_type(const Connection& connection, const Rows& rows, int at, int column) {
+  const std::int64_t type = rows.integer(at, column);
+  if (type != 0 && type != 1) return damaged(connection, rows, at, "an unknown type");
+  return static_cast<MemoryType>(type);
+}
+
 }  // namespace
 
 Result<void> read_row(const Connection& connection, const Rows& rows, int at, Columns columns, Row& row) {
@@ -37,9 +43,7 @@ Result<void> read_row(const Connection& connection, const Rows& rows, int at, Co
   const std::string_view uuid = rows.bytes(at, 9);
   if (uuid.size() != memory.id.bytes.size()) return damaged(connection, rows, at, "a damaged uuid");
   std::memcpy(memory.id.bytes.data(), uuid.data(), uuid.size());
-  const std::int64_t type = rows.integer(at, 10);
-  if (type != 0 && type != 1) return damaged(connection, rows, at, "an unknown type");
-  memory.type = static_cast<MemoryType>(type);
+  FRACTAL_TRY_INTO(memory.type, read_type(connection, rows, at, 10));
   memory.importance = rows.real(at, 11);
   memory.created_at = rows.time(at, 12);
   memory.updated_at = rows.time(at, 13);
@@ -52,6 +56,12 @@ Result<void> read_row(const Connection& connection, const Rows& rows, int at, Co
   memory.payload = rows.bytes(at, 19);
   if (columns == Columns::all) read_embedding(rows.bytes(at, 20), memory.embedding);
   return {};
+}
+
+Result<VectorFields> read_vector_fields(const Connection& connection, const Rows& rows, int at, int column) {
+  VectorFields fields{.key = std::string(rows.bytes(at, column)), .created_at = rows.time(at, column + 2)};
+  FRACTAL_TRY_INTO(fields.type, read_type(connection, rows, at, column + 1));
+  return fields;
 }
 
 Result<std::vector<Row>> read_rows(const Connection& connection, const Rows& rows, Columns columns) {

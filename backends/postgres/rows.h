@@ -11,6 +11,8 @@ namespace fractal::postgres_backend {
 
 // The columns of header, payload or all in statements.h, at `row`.
 Result<void> read_row(const Connection& connection, const Rows& rows, int at, Columns columns, Row& row);
+// From this column on: fm_key, fm_type, fm_created_at.
+Result<VectorFields> read_vector_fields(const Connection& connection, const Rows& rows, int at, int column);
 Result<std::vector<Row>> read_rows(const Connection& connection, const Rows& rows, Columns columns);
 // The only row, if there is one.
 Result<std::optional<Row>> read_one(const Connection& connection, const Rows& rows, Columns columns);

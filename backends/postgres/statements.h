@@ -281,13 +281,20 @@ inline constexpr Statement every_vector{
     "read vectors",
     "SELECT fm_id, fm_sequence, fm_embedding FROM sfm_vector_embeddings WHERE fm_id > $1 AND fm_id <= $2 "
     "ORDER BY fm_id LIMIT $3"};
+inline constexpr Statement every_vector_with_fields{
+    "read vectors",
+    "SELECT e.fm_id, e.fm_sequence, e.fm_embedding, m.fm_key, m.fm_type, m.fm_created_at FROM sfm_vector_embeddings AS "
+    "e "
+    "JOIN sfm_memories AS m ON m.fm_id = e.fm_id WHERE e.fm_id > $1 AND e.fm_id <= $2 ORDER BY e.fm_id LIMIT $3"};
 inline constexpr Statement cleared_vectors{"read vectors",
                                            "SELECT fm_id, fm_vector_sequence FROM sfm_memories WHERE fm_space = $1 AND "
                                            "fm_vector_sequence > 0 AND NOT fm_has_vector"};
 inline constexpr Statement changed_vectors{
-    "read vectors", "SELECT m.fm_id, m.fm_vector_sequence, e.fm_embedding FROM sfm_memories AS m" FRACTAL_VECTORS
-                    " WHERE m.fm_space = $1 AND m.fm_sequence > $2 AND m.fm_vector_sequence > $2 AND m.fm_id > $3 "
-                    "ORDER BY m.fm_id LIMIT $4"};
+    "read vectors",
+    "SELECT m.fm_id, m.fm_vector_sequence, e.fm_embedding, m.fm_key, m.fm_type, m.fm_created_at "
+    "FROM sfm_memories AS m" FRACTAL_VECTORS
+    " WHERE m.fm_space = $1 AND m.fm_sequence > $2 AND m.fm_vector_sequence > $2 AND m.fm_id > $3 "
+    "ORDER BY m.fm_id LIMIT $4"};
 inline constexpr Statement removed_memories{
     "read vectors", "SELECT id, sequence FROM sfm_removals WHERE space = $1 AND sequence > $2 AND kind = 1"};
 

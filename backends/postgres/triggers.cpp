@@ -265,8 +265,11 @@ BEGIN
       SELECT p.id, p.key, m.created_at, m.fm_id, m.fm_type, m.fm_id IS NULL AS new, p.metadata,
              m.fm_id IS NOT NULL AND p.payload AS rewritten,
              (SELECT true FROM sfm_memories AS o WHERE o.fm_space = s.fm_number AND o.fm_key = p.key) AS taken,
-             m.fm_id IS NOT NULL AND p.payload AND m.fm_has_vector AND s.fm_embedder <> '' AS drops, m.fm_words0,
-             m.fm_words1, m.fm_words2, m.fm_words3
+             m.fm_id IS NOT NULL AND p.payload AND m.fm_has_vector AND s.fm_embedder <> '' AS drops,
+             m.fm_id IS NOT NULL AND m.fm_has_vector AND NOT (p.payload AND s.fm_embedder <> '') AND
+             (m.fm_type, m.fm_created_at) <> (CASE m.memory_type WHEN 'semantic' THEN 1 ELSE 0 END,
+                                              fm_micros(m.created_at)) AS described,
+             m.fm_words0, m.fm_words1, m.fm_words2, m.fm_words3
       FROM unnest(places) AS p JOIN sfm_memories AS m ON m.id = p.id
       WHERE p.key IS NOT NULL AND p.tenant = place.tenant AND p.name = place.name),
     free AS (
@@ -286,7 +289,8 @@ BEGIN
                              ELSE fm_micros(clock_timestamp()) END,
         fm_version = COALESCE(m.fm_version, 0) + 1, fm_accesses = COALESCE(m.fm_accesses, greatest(m.access_count, 0)),
         fm_sequence = s.fm_sequence + o.step,
-        fm_vector_sequence = CASE WHEN o.drops THEN s.fm_sequence + o.step ELSE COALESCE(m.fm_vector_sequence, 0) END,
+        fm_vector_sequence = CASE WHEN o.drops OR o.described THEN s.fm_sequence + o.step
+                             ELSE COALESCE(m.fm_vector_sequence, 0) END,
         fm_has_vector = NOT o.new AND m.fm_has_vector AND NOT o.drops,
         fm_words0 = CASE WHEN o.new OR o.rewritten THEN 0 ELSE m.fm_words0 END,
         fm_words1 = CASE WHEN o.new OR o.rewritten THEN 0 ELSE m.fm_words1 END,
@@ -296,17 +300,22 @@ BEGIN
         fm_payload = CASE WHEN o.new OR o.rewritten THEN m.payload::text ELSE m.fm_payload END,
         fm_unindexed = o.new OR o.rewritten OR m.fm_unindexed
       FROM ours AS o WHERE m.id = o.id
-      RETURNING m.fm_id, o.new, o.rewritten, o.drops, m.fm_type - COALESCE(o.fm_type, 0) AS semantic,
+      RETURNING m.fm_id, o.new, o.rewritten, o.drops, o.described, m.fm_type - COALESCE(o.fm_type, 0) AS semantic,
         m.fm_words0 - COALESCE(o.fm_words0, 0) AS words0, m.fm_words1 - COALESCE(o.fm_words1, 0) AS words1,
         m.fm_words2 - COALESCE(o.fm_words2, 0) AS words2, m.fm_words3 - COALESCE(o.fm_words3, 0) AS words3)
     SELECT count(*) AS rows, count(*) FILTER (WHERE c.new) AS new_rows, sum(semantic)::bigint AS semantic,
            sum(words0)::bigint AS words0, sum(words1)::bigint AS words1, sum(words2)::bigint AS words2,
            sum(words3)::bigint AS words3, array_agg(c.fm_id) FILTER (WHERE c.rewritten) AS rewritten,
-           array_agg(c.fm_id) FILTER (WHERE c.drops) AS dropped INTO done FROM changed AS c;
+           array_agg(c.fm_id) FILTER (WHERE c.drops) AS dropped,
+           array_agg(c.fm_id) FILTER (WHERE c.described) AS described INTO done FROM changed AS c;
     IF done.rewritten IS NOT NULL THEN
       DELETE FROM sfm_keywords WHERE id = ANY(done.rewritten);
       DELETE FROM sfm_field_values WHERE space = s.fm_number AND id = ANY(done.rewritten);
       DELETE FROM sfm_vector_embeddings WHERE fm_id = ANY(done.dropped);
+    END IF;
+    IF done.described IS NOT NULL THEN  -- what lies beside a vector counts as a part of it
+      UPDATE sfm_vector_embeddings AS e SET fm_sequence = m.fm_vector_sequence FROM sfm_memories AS m
+      WHERE m.fm_id = e.fm_id AND e.fm_id = ANY(done.described);
     END IF;
     PERFORM fm_move_space(s.fm_number, done.rows, done.new_rows, done.new_rows, done.semantic, 0,
                           -COALESCE(cardinality(done.dropped), 0), done.words0, done.words1, done.words2, done.words3);

@@ -192,17 +192,19 @@ class View final : public ReadView {
     return rows;
   }
 
-  Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) override {
+  Result<void> vectors(std::uint64_t after, VectorColumns columns, const VectorVisitor& visit) override {
+    const bool fields = columns == VectorColumns::fields;
     bool more = true;
-    if (after == 0) {  // the vectors themselves, without a look at their memories
-      Query every(*lease_, Sql::every_vector, first_id(record_.number), last_id(record_.number));
-      FRACTAL_TRY_INTO(more, visit_vectors(every, visit));
+    if (after == 0) {  // if the vectors will do, without a look at their memories
+      Query every(*lease_, fields ? Sql::every_vector_with_fields : Sql::every_vector, first_id(record_.number),
+                  last_id(record_.number));
+      FRACTAL_TRY_INTO(more, visit_vectors(every, fields, visit));
       if (!more) return {};
       Query cleared(*lease_, Sql::cleared_vectors, record_.number);
       FRACTAL_TRY_INTO(more, visit_gone(cleared, visit));
     } else {
-      Query changed(*lease_, Sql::changed_vectors, record_.number, after);
-      FRACTAL_TRY_INTO(more, visit_vectors(changed, visit));
+      Query changed(*lease_, fields ? Sql::changed_vectors_with_fields : Sql::changed_vectors, record_.number, after);
+      FRACTAL_TRY_INTO(more, visit_vectors(changed, fields, visit));
     }
     if (!more) return {};
     Query removed(*lease_, Sql::removed_memories, record_.number, after);
@@ -292,12 +294,14 @@ class View final : public ReadView {
     }
   }
 
-  Result<bool> visit_vectors(Query& query, const VectorVisitor& visit) {
+  Result<bool> visit_vectors(Query& query, bool fields, const VectorVisitor& visit) {
     for (;;) {
       FRACTAL_TRY_INTO(const bool row, query.step());
       if (!row) return true;
       read_embedding(query.bytes(2), vector_);
-      if (!visit({.id = query.natural(0), .sequence = query.natural(1), .vector = vector_})) return false;
+      VectorChange change{.id = query.natural(0), .sequence = query.natural(1), .vector = vector_};
+      if (fields && !vector_.empty()) { FRACTAL_TRY_INTO(change.fields, read_vector_fields(*lease_, query, 3)); }
+      if (!visit(change)) return false;
     }
   }
 

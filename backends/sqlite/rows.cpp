@@ -22,6 +22,12 @@ Error damaged(const Connection& connection, const Query& query, std::string_view
   return make_error(Errc::corruption, "{}: memory {} has {}", connection.path(), query.integer(0), what);
 }
 
+Result<MemoryType> read_type(const Connection& connection, const Query& query, int column) {
+  const std::int64_t type = query.integer(column);
+  if (type != 0 && type != 1) return damaged(connection, query, "an unknown type");
+  return static_cast<MemoryType>(type);
+}
+
 }  // namespace
 
 Result<void> read_row(Connection& connection, const Query& query, Columns columns, Row& row) {
@@ -39,9 +45,7 @@ Result<void> read_row(Connection& connection, const Query& query, Columns column
   const std::string_view uuid = query.bytes(9);
   if (uuid.size() != memory.id.bytes.size()) return damaged(connection, query, "a damaged uuid");
   std::memcpy(memory.id.bytes.data(), uuid.data(), uuid.size());
-  const std::int64_t type = query.integer(10);
-  if (type != 0 && type != 1) return damaged(connection, query, "an unknown type");
-  memory.type = static_cast<MemoryType>(type);
+  FRACTAL_TRY_INTO(memory.type, read_type(connection, query, 10));
   memory.importance = query.real(11);
   memory.created_at = query.time(12);
   memory.updated_at = query.time(13);
@@ -53,6 +57,12 @@ Result<void> read_row(Connection& connection, const Query& query, Columns column
   memory.payload = query.bytes(18);
   if (columns == Columns::all) read_embedding(query.bytes(19), memory.embedding);
   return {};
+}
+
+Result<VectorFields> read_vector_fields(const Connection& connection, const Query& query, int column) {
+  VectorFields fields{.key = std::string(query.bytes(column)), .created_at = query.time(column + 2)};
+  FRACTAL_TRY_INTO(fields.type, read_type(connection, query, column + 1));
+  return fields;
 }
 
 Result<void> read_rows(Connection& connection, Query& query, Columns columns, std::vector<Row>& rows) {

@@ -136,10 +136,24 @@ struct KeyRow {
   MemoryId id = 0;
 };
 
+// The built-in fields that an index may leave out memories by. A change to one of them counts as one to the vector beside
+// it: it has the same Row::vector_sequence.
+struct VectorFields {
+  std::string key{};
+  MemoryType type = MemoryType::episodic;
+  Time created_at{};
+
+  static VectorFields of(const Memory& memory) { return {memory.coordinate.key(), memory.type, memory.created_at}; }
+};
+
+// What to fill in of a VectorChange that has a vector. `fields`: the fields, too.
+enum class VectorColumns { vector, fields };
+
 struct VectorChange {
   MemoryId id = 0;
   std::uint64_t sequence = 0;
   std::span<const float> vector{};  // empty: the memory or its vector is gone
+  VectorFields fields{};
 };
 
 // A row with Row::unindexed.
@@ -182,7 +196,7 @@ class FRACTAL_API ReadView {
   // Rows and links changed, and removals noted, after a sequence number; rising.
   virtual Result<std::vector<ChangeRow>> changes(std::uint64_t after, std::size_t limit) = 0;
   // Memories whose vector changed or went after a sequence number, in any order.
-  virtual Result<void> vectors(std::uint64_t after, const VectorVisitor& visit) = 0;
+  virtual Result<void> vectors(std::uint64_t after, VectorColumns columns, const VectorVisitor& visit) = 0;
   // Rows with expires_at <= now: id, key and expires_at alone.
   virtual Result<std::vector<Row>> expired(Time now) = 0;
   virtual Result<std::vector<AuditRecord>> audit(std::size_t limit, std::uint64_t before) = 0;
@@ -366,8 +380,12 @@ inline IdSet borrowed(const std::vector<MemoryId>& ids) { return {IdSet(), &ids}
 struct VectorQuery {
   std::span<const float> vector{};
   std::size_t k = 10;
-  std::uint64_t as_of = 0;               // the space's sequence that the answer must describe
-  IdSet allowed{};                       // null: every memory; asked with the same object again, an index may be faster
+  std::uint64_t as_of = 0;  // the space's sequence that the answer must describe
+  IdSet allowed{};          // null: every memory; asked with the same object again, an index may be faster
+  // What every allowed memory passes, as far as the filter asks for VectorFields and the key begins so. An index may use
+  // it in the place of many ids.
+  const Filter* filter = nullptr;
+  std::string_view prefix{};
   std::span<const MemoryId> excluded{};  // rising, few
   double recall = 0.98;                  // as SearchOptions::recall
   bool exact = false;                    // as SearchOptions::exact
@@ -414,6 +432,8 @@ class FRACTAL_API VectorIndex {
   // Vectors that the core may compare by itself, from the rows, where this index cannot answer: all of a space, those that
   // a filter leaves, or those that changed since `applied`. Beyond: a search is `unavailable`.
   virtual std::uint64_t most_scanned() const { return std::numeric_limits<std::uint64_t>::max(); }
+  // What Pull gives it, and apply() in any case.
+  virtual VectorColumns columns() const { return VectorColumns::vector; }
   // Of memory for a space; asked after every search.
   virtual std::uint64_t bytes(std::uint64_t space) { return stats(space).bytes; }
 

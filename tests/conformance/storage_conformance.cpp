@@ -175,7 +175,7 @@ TEST_CASE_FIXTURE(Commits, "spaces: none until the first write; reading one that
   std::size_t visits = 0;
   reading->keys("", "", [&](const KeyRow&) { return ++visits, true; }).value();
   reading->links(std::vector{key}, Direction::both, "", [&](const LinkRow&) { return ++visits, true; }).value();
-  reading->vectors(0, [&](const VectorChange&) { return ++visits, true; }).value();
+  reading->vectors(0, VectorColumns::vector, [&](const VectorChange&) { return ++visits, true; }).value();
   CHECK(visits == 0);
   CHECK_FALSE(reading->get_link(key, key, "x").value().has_value());
   CHECK(reading->list_links(nullptr, 10).value().empty());
@@ -368,7 +368,7 @@ TEST_CASE_FIXTURE(Commits, "obey: long reads stop with unavailable, and go on wh
       [&] { return code(reading->list_links(nullptr, no_limit)); },
       [&] { return code(reading->postings(std::vector<std::string>{"w1"})); },
       [&] { return code(reading->changes(0, no_limit)); },
-      [&] { return code(reading->vectors(0, [](auto&) { return true; })); }};
+      [&] { return code(reading->vectors(0, VectorColumns::vector, [](auto&) { return true; })); }};
   std::atomic<bool> cancel = true;
   const Control cancelled{.cancel = &cancel},
       late{.deadline = std::chrono::steady_clock::now() - std::chrono::hours(1)};

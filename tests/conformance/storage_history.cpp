@@ -96,7 +96,7 @@ TEST_CASE_FIXTURE(History, "vectors: what changed or went, and nothing else") {
     std::map<std::uint64_t, std::vector<float>> out;  // by sequence
     view()
         ->vectors(
-            after,
+            after, VectorColumns::vector,
             [&](const VectorChange& change) {
               CHECK(change.id == (first_id(space().record.number) | 1));
               CHECK(
@@ -144,11 +144,13 @@ TEST_CASE_FIXTURE(History, "vectors: stop when the visitor says so; links remove
   });
   for (std::size_t most = 1; most <= 10; ++most) {
     std::size_t visits = 0;
-    view()->vectors(0, [&](const VectorChange&) { return ++visits < most; }).value();
+    view()->vectors(0, VectorColumns::vector, [&](const VectorChange&) { return ++visits < most; }).value();
     CHECK(visits == most);
   }
   std::size_t visits = 0;
-  view()->vectors(0, [&](const VectorChange& change) { return change.id != 0 && ++visits > 0; }).value();
+  view()
+      ->vectors(0, VectorColumns::vector, [&](const VectorChange& change) { return change.id != 0 && ++visits > 0; })
+      .value();
   CHECK(visits == 10);
 }
 

@@ -403,23 +403,27 @@ void compare_rows(ReadView& view, const SpaceModel& model) {
   }
 }
 
-void compare_vectors(ReadView& view, const SpaceModel& model, std::uint64_t after) {
-  using Change = std::tuple<MemoryId, std::uint64_t, std::vector<float>>;
+void compare_vectors(ReadView& view, const SpaceModel& model, std::uint64_t after, VectorColumns columns) {
+  using Change = std::tuple<MemoryId, std::uint64_t, std::vector<float>, std::string, MemoryType, Time>;
   std::set<Change> found, wanted;
-  view.vectors(after,
-               [&](const VectorChange& change) {
-                 if (change.vector.empty() && model.never_had_vector.contains(change.id)) return true;
-                 found.emplace(change.id, change.sequence,
-                               std::vector<float>(change.vector.begin(), change.vector.end()));
-                 return true;
-               })
-      .value();
+  const auto add = [](std::set<Change>& to, const VectorChange& change) {
+    to.emplace(change.id, change.sequence, std::vector<float>(change.vector.begin(), change.vector.end()),
+               change.fields.key, change.fields.type, change.fields.created_at);
+  };
+  const auto visit = [&](const VectorChange& change) {
+    if (!change.vector.empty() || !model.never_had_vector.contains(change.id)) add(found, change);
+    return true;
+  };
+  view.vectors(after, columns, visit).value();
   for (const auto& [id, row] : model.rows) {
-    if (row.row.vector_sequence > after) wanted.emplace(id, row.row.vector_sequence, row.row.memory.embedding);
+    if (row.row.vector_sequence <= after) continue;
+    VectorChange change{.id = id, .sequence = row.row.vector_sequence, .vector = row.row.memory.embedding};
+    if (columns == VectorColumns::fields && row.row.has_vector) change.fields = VectorFields::of(row.row.memory);
+    add(wanted, change);
   }
   for (const Removal& gone : model.removals) {
     if (gone.kind == ChangeKind::removed && gone.sequence > after && !model.never_had_vector.contains(gone.id)) {
-      wanted.emplace(gone.id, gone.sequence, std::vector<float>());
+      add(wanted, {.id = gone.id, .sequence = gone.sequence});
     }
   }
   CHECK(found == wanted);
@@ -444,7 +448,9 @@ void compare(ReadView& view, const SpaceModel& model) {
              std::tie(right.sequence, right.kind, right.key, right.to, right.type);
     };
     CHECK(std::ranges::equal(view.changes(after, no_limit).value(), model.changes(after), same_change));
-    compare_vectors(view, model, after);
+    for (const VectorColumns columns : {VectorColumns::vector, VectorColumns::fields}) {
+      compare_vectors(view, model, after, columns);
+    }
   }
   for (const std::int64_t now : {-1, 0, 500, 1'000'000}) {
     auto ids = ids_of(view.expired(at(now)).value());

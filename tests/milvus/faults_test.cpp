@@ -87,7 +87,9 @@ struct Pair {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     CHECK(index->applied(view->space().number) == view->space().sequence);
-    const auto pull = [&](std::uint64_t after, const VectorVisitor& visit) { return view->vectors(after, visit); };
+    const auto pull = [&](std::uint64_t after, const VectorVisitor& visit) {
+      return view->vectors(after, VectorColumns::fields, visit);
+    };
     auto report = index->reconcile(view->space(), pull, {});
     // The last call of before may have failed: then nobody asks for a while.
     while (!report && report.error().code == Errc::unavailable && Clock::now() < until) {

@@ -140,6 +140,33 @@ TEST_CASE("a change of the payload takes the old words, vector and field values 
   world.sound();
 }
 
+TEST_CASE("a type or a time that another program changes is told of with the vector beside it") {
+  World world;
+  world.memory->store({.coordinate = {1}, .payload = text("tea")}).value();
+  const auto told_after = [&](std::uint64_t sequence) {
+    Lines lines;
+    const auto view = world.storage->read(soma).value();
+    const auto visit = [&](const VectorChange& change) {
+      lines.push_back(fmt::format("{} {} {}", to_string(change.fields.type),
+                                  change.fields.created_at.time_since_epoch().count(), !change.vector.empty()));
+      return true;
+    };
+    view->vectors(sequence, VectorColumns::fields, visit).value();
+    return lines;
+  };
+  const std::int64_t created_at = world.memory->retrieve({1}).value().created_at.time_since_epoch().count();
+  std::uint64_t before = world.sequence();
+  world.sql.run("UPDATE sfm_memories SET importance = 2 " + at(soma, {1}));
+  CHECK(told_after(before).empty());
+  world.sql.run("UPDATE sfm_memories SET memory_type = 'semantic' " + at(soma, {1}));
+  CHECK(told_after(before) == Lines{fmt::format("semantic {} true", created_at)});
+  before = world.sequence();
+  world.sql.run("UPDATE sfm_memories SET created_at = created_at - interval '1 second' " + at(soma, {1}));
+  CHECK(told_after(before) == Lines{fmt::format("semantic {} true", created_at - 1'000'000)});
+  CHECK(world.found("tea", SearchMode::vector) == Coordinates{{1}});
+  world.sound();
+}
+
 TEST_CASE("the texts that we keep stay as they were sent where another program changes something else") {
   World world;
   const std::string payload = "{ \"b\":1,  \"a\" : 1.0e2, \"text\": \"tea\" }";
