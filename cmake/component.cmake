@@ -10,7 +10,7 @@ function(fractal_component name)
   target_include_directories(${target}
     PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
     PRIVATE ${PROJECT_SOURCE_DIR})
-  target_compile_options(${target} PRIVATE ${FRACTAL_WARNINGS})
+  target_compile_options(${target} PRIVATE ${fractal_library_options})
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     OUTPUT_NAME fractal_memory_${name}
