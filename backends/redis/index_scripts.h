@@ -40,6 +40,22 @@ if not had or had < ARGV[2] then redis.call('HSET', KEYS[1], 'c' .. ARGV[1], ARG
 return 1
 )lua";
 
+// KEYS: rows. The vector of each.
+inline constexpr const char* fetch_script = R"lua(
+local found = {}
+for i = 1, #KEYS do found[i] = redis.call('HGET', KEYS[i], 'vector') end
+return found
+)lua";
+
+// KEYS: rows of an epoch. ARGV: for each memory the first name and the end. All members between them.
+inline constexpr const char* versions_script = R"lua(
+local found = {}
+for i = 1, #ARGV, 2 do
+  for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[i], ARGV[i + 1])) do found[#found + 1] = member end
+end
+return found
+)lua";
+
 // KEYS: which FT index counts. ARGV: which did until now, or nothing; which does from now on. Which does.
 inline constexpr const char* adopt_script = R"lua(
 local now = redis.call('GET', KEYS[1]) or ''

@@ -25,6 +25,7 @@ constexpr std::size_t proposals_of_call = 10'000, ids_of_call = 4'000;
 constexpr std::size_t rows_of_call = 100, bytes_of_call = 1u << 20;
 constexpr std::size_t names_of_page = 4'000, fetched_bytes = 4u << 20;
 constexpr std::string_view behind_kinds = "3";
+constexpr std::size_t any_size = ~std::size_t{0};  // of a list
 constexpr std::size_t most_raw = 16'384;
 constexpr std::uint64_t most_sequence = 1ULL << 53;
 constexpr unsigned random_bits = 20;
@@ -80,6 +81,13 @@ std::string ids_in(const VersionPlace& place, std::span<const MemoryId> ids) {
     condition += fmt::to_string(id - first_id(place.number));
   }
   return condition + "}";
+}
+
+// A script, and what follows behind it: views of both.
+Command script(const char* lua, std::initializer_list<std::string_view> first, const std::vector<std::string>& rest) {
+  Command command{first, lua};
+  command.words.insert(command.words.end(), rest.begin(), rest.end());
+  return command;
 }
 
 // Texts of commands that are put together here: a Command has views of them.
@@ -307,15 +315,18 @@ Result<VersionMark> RedisStore::mark(const VersionPlace& place) {
   return mark;
 }
 
-Result<std::vector<Reply>> RedisStore::read(const VersionPlace& place, const EpochKeys& keys,
-                                            const VersionMoment& moment, std::vector<Command> commands,
-                                            const Control* control) {
+// A list, and that the write of the moment is there: asked behind it, so that what is missing is not taken for what never
+// was.
+Result<Reply> RedisStore::read(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
+                               Command command, std::size_t size, const Control* control) {
   const std::string token = fmt::to_string(moment.token);
-  commands.push_back({{"ZSCORE", keys.writes(), token}});
+  const std::array<Command, 2> commands{std::move(command), Command{{"ZSCORE", keys.writes(), token}}};
   FRACTAL_TRY_INTO(auto replies, server_.ask(commands, control));
   if (replies.back().kind == Reply::Kind::nothing) return lost(place);
-  replies.pop_back();
-  return replies;
+  if (size != any_size && replies.front().list.size() != size) {
+    return make_error(Errc::io, "{}: a reply has {} parts, not {}", name(), replies.front().list.size(), size);
+  }
+  return std::move(replies.front());
 }
 
 // Their vectors. A version whose row is not there is lost.
@@ -324,15 +335,17 @@ Result<void> RedisStore::fetch(const VersionPlace& place, const EpochKeys& keys,
   const std::size_t step = std::max<std::size_t>(fetched_bytes / (place.dimension * sizeof(float)), 1);
   for (std::size_t begin = 0; begin < versions.size(); begin += step) {
     const auto some = versions.subspan(begin, std::min(step, versions.size() - begin));
-    Pipeline pipeline;
+    const std::string count = fmt::to_string(some.size());
+    std::vector<std::string> rows;
     for (const StoredVersion& version : some) {
-      pipeline.add({"HGET", keys.row(version.kind, version_name(version.id, version.born)), "vector"});
+      rows.push_back(keys.row(version.kind, version_name(version.id, version.born)));
     }
-    FRACTAL_TRY_INTO(const auto replies, read(place, keys, moment, std::move(pipeline.commands()), control));
+    FRACTAL_TRY_INTO(const Reply vectors,
+                     read(place, keys, moment, script(fetch_script, {count}, rows), some.size(), control));
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (some[i].kind == VersionKind::removed) continue;
-      if (replies[i].kind == Reply::Kind::nothing) return lost(place);
-      some[i].vector = vector_of(replies[i].text);
+      if (vectors.list[i].kind == Reply::Kind::nothing) return lost(place);
+      some[i].vector = vector_of(vectors.list[i].text);
     }
   }
   return {};
@@ -366,13 +379,16 @@ Result<std::vector<StoredVersion>> RedisStore::nearest(const VersionPlace& place
 // Without rows of a write that broke off: those do not count.
 Result<void> RedisStore::leave_counted(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
                                        std::vector<StoredVersion>& versions, const Control* control) {
-  Pipeline pipeline;
+  if (versions.empty()) return {};
+  std::vector<std::string> members;
   for (const StoredVersion& version : versions) {
-    pipeline.add({"ZSCORE", keys.rows(), member_of(version_name(version.id, version.born), version.kind)});
+    members.push_back(member_of(version_name(version.id, version.born), version.kind));
   }
-  FRACTAL_TRY_INTO(const auto scores, read(place, keys, moment, std::move(pipeline.commands()), control));
+  Command ask{{"ZMSCORE", keys.rows()}};
+  ask.words.insert(ask.words.end(), members.begin(), members.end());
+  FRACTAL_TRY_INTO(const Reply scores, read(place, keys, moment, ask, versions.size(), control));
   std::size_t at = 0;
-  std::erase_if(versions, [&](const StoredVersion&) { return scores[at++].kind == Reply::Kind::nothing; });
+  std::erase_if(versions, [&](const StoredVersion&) { return scores.list[at++].kind == Reply::Kind::nothing; });
   return {};
 }
 
@@ -381,17 +397,14 @@ Result<std::vector<StoredVersion>> RedisStore::versions(const VersionPlace& plac
                                                         const Control* control) {
   if (ids.empty()) return std::vector<StoredVersion>{};
   const EpochKeys keys(keys_of(place), place.number, hex(moment.epoch));
-  Pipeline pipeline;
+  std::vector<std::string> ranges;
   for (const MemoryId id : ids) {
-    pipeline.add(
-        {"ZRANGEBYLEX", keys.rows(), "[" + hex(id), "(" + version_name(id, moment.as_of) + std::string(behind_kinds)});
+    ranges.push_back("[" + hex(id));
+    ranges.push_back("(" + version_name(id, moment.as_of) + std::string(behind_kinds));
   }
-  FRACTAL_TRY_INTO(const auto replies, read(place, keys, moment, std::move(pipeline.commands()), control));
-  std::vector<StoredVersion> found;
-  for (const Reply& reply : replies) {
-    FRACTAL_TRY_INTO(const auto some, read_members(reply, moment.as_of));
-    found.insert(found.end(), some.begin(), some.end());
-  }
+  const Command ask = script(versions_script, {"1", keys.rows()}, ranges);
+  FRACTAL_TRY_INTO(const Reply members, read(place, keys, moment, ask, any_size, control));
+  FRACTAL_TRY_INTO(auto found, read_members(members, moment.as_of));
   if (with_vectors) FRACTAL_TRY(fetch(place, keys, moment, found, control));
   return found;
 }
@@ -400,11 +413,12 @@ Result<std::vector<StoredVersion>> RedisStore::raw_versions(const VersionPlace& 
                                                             const Control* control) {
   const EpochKeys keys(keys_of(place), place.number, hex(moment.epoch));
   const std::string last = fmt::to_string(most_raw);
-  FRACTAL_TRY_INTO(const auto replies, read(place, keys, moment, {{{"ZRANGE", keys.raw(), "0", last}}}, control));
-  if (replies.front().list.size() > most_raw) {
+  FRACTAL_TRY_INTO(const Reply members,
+                   read(place, keys, moment, {{"ZRANGE", keys.raw(), "0", last}}, any_size, control));
+  if (members.list.size() > most_raw) {
     return make_error(Errc::unavailable, "{}: too many vectors that the server cannot compare", name());
   }
-  FRACTAL_TRY_INTO(auto found, read_members(replies.front(), moment.as_of));
+  FRACTAL_TRY_INTO(auto found, read_members(members, moment.as_of));
   FRACTAL_TRY(fetch(place, keys, moment, found, control));
   return found;
 }
@@ -418,10 +432,9 @@ Result<void> RedisStore::list(const VersionPlace& place, const VersionMoment& mo
   std::string from = "-";
   for (;;) {
     const std::string count = fmt::to_string(most);
-    FRACTAL_TRY_INTO(
-        const auto replies,
-        read(place, keys, moment, {{{"ZRANGEBYLEX", keys.rows(), from, "+", "LIMIT", "0", count}}}, control));
-    FRACTAL_TRY_INTO(auto page, read_members(replies.front(), ~std::uint64_t{0}));
+    const Command ask{{"ZRANGEBYLEX", keys.rows(), from, "+", "LIMIT", "0", count}};
+    FRACTAL_TRY_INTO(const Reply members, read(place, keys, moment, ask, any_size, control));
+    FRACTAL_TRY_INTO(auto page, read_members(members, ~std::uint64_t{0}));
     const bool last = page.size() < most;
     if (!last && page.front().id == page.back().id) {
       most *= 2;

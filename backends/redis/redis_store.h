@@ -53,9 +53,8 @@ class RedisStore final : public VersionStore {
   void note_write(const VersionPlace& place, std::uint64_t epoch, std::uint64_t token);
   Result<std::uint64_t> write(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
                               const Control* control);
-  // Replies to all but the check, which is behind them: that the write of the moment is there.
-  Result<std::vector<Reply>> read(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
-                                  std::vector<Command> commands, const Control* control);
+  Result<Reply> read(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment, Command command,
+                     std::size_t size, const Control* control);
   Result<void> leave_counted(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
                              std::vector<StoredVersion>& versions, const Control* control);
   Result<void> fetch(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
