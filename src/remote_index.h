@@ -94,6 +94,7 @@ class RemoteIndex : public VectorIndex {
   void note_failure(RemoteSpace& space, const Error& error);
 
   // remote_index.cpp
+  Error note_lost(RemoteSpace& space, Error error);  // not_found only
   Result<SearchedRemote> brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull);
 
   // remote_worker.cpp

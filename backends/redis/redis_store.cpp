@@ -90,6 +90,11 @@ Command script(const char* lua, std::initializer_list<std::string_view> first, c
   return command;
 }
 
+bool are_there(const Reply& scores) {
+  return !scores.list.empty() && std::none_of(scores.list.begin(), scores.list.end(),
+                                              [](const Reply& score) { return score.kind == Reply::Kind::nothing; });
+}
+
 // Texts of commands that are put together here: a Command has views of them.
 class Pipeline {
  public:
@@ -114,7 +119,12 @@ RedisStore::RedisStore(Address address, Pool::Limits limits, std::string base)
 std::size_t RedisStore::most_k() const { return proposals_of_call; }
 std::size_t RedisStore::most_ids() const { return ids_of_call; }
 
-Error RedisStore::lost(const VersionPlace& place) const {
+// What was known of the epoch is forgotten: it is to be read again.
+Error RedisStore::lost(const VersionPlace& place, std::uint64_t epoch) {
+  {
+    const std::lock_guard lock(mutex_);
+    writes_.erase({place.number, epoch});
+  }
   return make_error(Errc::not_found, "{}: vectors of space {} that were there are lost", name(), place.number);
 }
 
@@ -122,6 +132,11 @@ std::uint64_t RedisStore::last_write(const VersionPlace& place, std::uint64_t ep
   const std::lock_guard lock(mutex_);
   const auto found = writes_.find({place.number, epoch});
   return found == writes_.end() ? 0 : found->second;
+}
+
+RedisStore::Writes RedisStore::writes_of(const VersionPlace& place, const VersionMoment& moment) {
+  const std::uint64_t last = last_write(place, moment.epoch);
+  return {fmt::to_string(moment.token), fmt::to_string(last == 0 ? moment.token : last)};
 }
 
 // Of each space the last epoch.
@@ -147,7 +162,7 @@ Result<std::uint64_t> RedisStore::write(const VersionPlace& place, std::uint64_t
   // Nothing is left behind on a server that has lost what was there: a write is refused before its rows are sent.
   if (known != "0") {
     FRACTAL_TRY_INTO(const Reply there, server_.ask_one({{"ZSCORE", keys.writes(), known}}, control));
-    if (there.kind == Reply::Kind::nothing) return lost(place);
+    if (there.kind == Reply::Kind::nothing) return lost(place, epoch);
   }
   pipeline.add({"SADD", base_ + ":places", place_keys.member()});
   std::vector<std::string> members;
@@ -168,7 +183,7 @@ Result<std::uint64_t> RedisStore::write(const VersionPlace& place, std::uint64_t
   counts.words.insert(counts.words.end(), members.begin(), members.end());
   pipeline.commands().push_back(std::move(counts));
   FRACTAL_TRY_INTO(const auto replies, server_.ask(pipeline.commands(), control));
-  if (replies.back().kind == Reply::Kind::nothing) return lost(place);
+  if (replies.back().kind == Reply::Kind::nothing) return lost(place, epoch);
   const auto token = number_of(replies.back().text);
   if (!token) return make_error(Errc::io, "{}: the token of a write cannot be read", name());
   note_write(place, epoch, *token);
@@ -205,7 +220,7 @@ Result<void> RedisStore::put_mark(const VersionPlace& place, const VersionMark& 
       fmt::format("{} {} {} {} {:d} {:d}", mark.applied, mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
   FRACTAL_TRY_INTO(const Reply put,
                    server_.ask_one({{"2", space.marks(), keys.writes(), token, epoch, text}, mark_script}, nullptr));
-  if (put.number == 0) return lost(place);
+  if (put.number == 0) return lost(place, mark.epoch);
   return {};
 }
 
@@ -214,7 +229,7 @@ Result<void> RedisStore::put_cleaned(const VersionPlace& place, std::uint64_t ep
   const std::string epoch_text = hex(epoch), sequence = hex(cleaned);
   FRACTAL_TRY_INTO(const Reply put,
                    server_.ask_one({{"1", space.marks(), epoch_text, sequence}, cleaned_script}, nullptr));
-  if (put.number == 0) return lost(place);
+  if (put.number == 0) return lost(place, epoch);
   return {};
 }
 
@@ -311,43 +326,53 @@ Result<VersionMark> RedisStore::mark(const VersionPlace& place) {
   for (std::size_t i = 0; i + 1 < all.list.size(); i += 2) {
     if (all.list[i].text == "c" + hex(mark.epoch)) mark.cleaned = from_hex(all.list[i + 1].text).value_or(0);
   }
-  if (mark.epoch != 0) note_write(place, mark.epoch, mark.token);
+  // What this process wrote and the server has not any more is left for read() to find: older moments go with it.
+  if (mark.epoch != 0 && last_write(place, mark.epoch) == 0) note_write(place, mark.epoch, mark.token);
   return mark;
 }
 
-// A list, and that the write of the moment is there: asked behind it, so that what is missing is not taken for what never
-// was.
+// A list, and that the write of the moment is there, and this process' last: asked behind it, so that what is missing is not
+// taken for what never was.
 Result<Reply> RedisStore::read(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
                                Command command, std::size_t size, const Control* control) {
-  const std::string token = fmt::to_string(moment.token);
-  const std::array<Command, 2> commands{std::move(command), Command{{"ZSCORE", keys.writes(), token}}};
+  const Writes known = writes_of(place, moment);
+  const std::array<Command, 2> commands{std::move(command),
+                                        Command{{"ZMSCORE", keys.writes(), known.asked, known.last}}};
   FRACTAL_TRY_INTO(auto replies, server_.ask(commands, control));
-  if (replies.back().kind == Reply::Kind::nothing) return lost(place);
+  if (!are_there(replies.back())) return lost(place, moment.epoch);
   if (size != any_size && replies.front().list.size() != size) {
     return make_error(Errc::io, "{}: a reply has {} parts, not {}", name(), replies.front().list.size(), size);
   }
   return std::move(replies.front());
 }
 
-// Their vectors. A version whose row is not there is lost.
+// Their vectors. A row that is not there is lost, unless its version has ceased to count: it was superseded, and erased
+// just now.
 Result<void> RedisStore::fetch(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
-                               std::span<StoredVersion> versions, const Control* control) {
+                               std::vector<StoredVersion>& versions, const Control* control) {
   const std::size_t step = std::max<std::size_t>(fetched_bytes / (place.dimension * sizeof(float)), 1);
+  std::vector<StoredVersion> missing;
   for (std::size_t begin = 0; begin < versions.size(); begin += step) {
-    const auto some = versions.subspan(begin, std::min(step, versions.size() - begin));
+    const auto some = std::span(versions).subspan(begin, std::min(step, versions.size() - begin));
     const std::string count = fmt::to_string(some.size());
     std::vector<std::string> rows;
     for (const StoredVersion& version : some) {
       rows.push_back(keys.row(version.kind, version_name(version.id, version.born)));
     }
-    FRACTAL_TRY_INTO(const Reply vectors,
-                     read(place, keys, moment, script(fetch_script, {count}, rows), some.size(), control));
+    const Command ask = script(fetch_script, {count}, rows);
+    FRACTAL_TRY_INTO(const Reply vectors, read(place, keys, moment, ask, some.size(), control));
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (some[i].kind == VersionKind::removed) continue;
-      if (vectors.list[i].kind == Reply::Kind::nothing) return lost(place);
       some[i].vector = vector_of(vectors.list[i].text);
+      if (vectors.list[i].kind == Reply::Kind::nothing) missing.push_back(some[i]);
     }
   }
+  if (missing.empty()) return {};
+  FRACTAL_TRY(leave_counted(place, keys, moment, missing, control));
+  if (!missing.empty()) return lost(place, moment.epoch);
+  std::erase_if(versions, [](const StoredVersion& version) {
+    return version.kind != VersionKind::removed && version.vector.empty();
+  });
   return {};
 }
 
@@ -359,12 +384,12 @@ Result<std::vector<StoredVersion>> RedisStore::nearest(const VersionPlace& place
       fmt::format("@epoch:{{{}}} @born:[-inf {}]", keys.tag(), std::min(moment.as_of, most_sequence));
   if (!query.only.empty()) condition += " " + ids_in(place, query.only);
   if (!query.except.empty()) condition += " -" + ids_in(place, query.except);
-  const std::string token = fmt::to_string(moment.token);
-  const Command check{{"ZSCORE", keys.writes(), token}};
+  const Writes known = writes_of(place, moment);
+  const Command check{{"ZMSCORE", keys.writes(), known.asked, known.last}};
   FRACTAL_TRY_INTO(const auto found,
                    server_.nearest(place_keys, place, {.condition = condition, .vector = query.vector, .k = query.k},
                                    {&check, 1}, query.control));
-  if (found.replies.front().kind == Reply::Kind::nothing) return lost(place);
+  if (!are_there(found.replies.front())) return lost(place, moment.epoch);
   std::vector<StoredVersion> proposals;
   for (const std::string& key : found.keys) {
     const auto name = version_of(std::string_view(key).substr(key.size() - std::min(name_size, key.size())));

@@ -48,8 +48,13 @@ class RedisStore final : public VersionStore {
 
  private:
   PlaceKeys keys_of(const VersionPlace& place) const { return {base_, place.dimension, place.metric}; }
-  Error lost(const VersionPlace& place) const;
+  Error lost(const VersionPlace& place, std::uint64_t epoch);
   std::uint64_t last_write(const VersionPlace& place, std::uint64_t epoch);
+  // The write of a moment, and the last to its epoch that this process has seen.
+  struct Writes {
+    std::string asked{}, last{};
+  };
+  Writes writes_of(const VersionPlace& place, const VersionMoment& moment);
   void note_write(const VersionPlace& place, std::uint64_t epoch, std::uint64_t token);
   Result<std::uint64_t> write(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
                               const Control* control);
@@ -58,7 +63,7 @@ class RedisStore final : public VersionStore {
   Result<void> leave_counted(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
                              std::vector<StoredVersion>& versions, const Control* control);
   Result<void> fetch(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
-                     std::span<StoredVersion> versions, const Control* control);
+                     std::vector<StoredVersion>& versions, const Control* control);
   Result<void> erase_epoch(const PlaceKeys& place, std::uint64_t space, const std::string& epoch);
 
   SearchServer server_;

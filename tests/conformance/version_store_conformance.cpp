@@ -109,6 +109,7 @@ TEST_CASE("versions that come twice, late and in another order leave the same ro
   for (int round = 0; round < 4; ++round) {
     const auto store = testing::remote_store(testing::fresh_remote_identity());
     std::vector<Version> sent = versions;
+    std::uint64_t token = 0;
     if (round > 0) {
       std::shuffle(sent.begin(), sent.end(), random);
       for (int i = 0; i < 200; ++i) sent.push_back(sent[random() % sent.size()]);
@@ -123,10 +124,12 @@ TEST_CASE("versions that come twice, late and in another order leave the same ro
       call.erase(
           std::unique(call.begin(), call.end(), [](const Version& a, const Version& b) { return a.born == b.born; }),
           call.end());
-      REQUIRE(store->insert(place_of(model), 77, call, nullptr).has_value());
+      const auto sent_now = store->insert(place_of(model), 77, call, nullptr);
+      REQUIRE(sent_now.has_value());
+      token = std::max(token, *sent_now);
       begin += size;
     }
-    REQUIRE(store->put_mark(place_of(model), {.epoch = 77, .applied = 300, .last_id = 60}).has_value());
+    REQUIRE(store->put_mark(place_of(model), {.epoch = 77, .applied = 300, .last_id = 60, .token = token}).has_value());
     const std::string found = versions_in(*store, model);
     if (round == 0) expected = found;
     CHECK(found == expected);
