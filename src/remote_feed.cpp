@@ -137,6 +137,8 @@ Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, b
   if (lost) space.epoch_floor = std::max(space.epoch_floor, mark.epoch);
   if (mark.epoch <= space.epoch_floor) mark = {};
   adopt(space, mark);
+  // Whoever delivered it: nothing is wrong any more.
+  if (space.applied >= space.seen) space.problem.clear();
   return {};
 }
 

@@ -63,6 +63,11 @@ Result<VectorHits> RemoteIndex::search(const SpaceRecord& record, const VectorQu
   return hits;
 }
 
+Error RemoteIndex::note_lost(RemoteSpace& space, Error error) {
+  if (error.code == Errc::not_found) note_failure(space, error);
+  return error;
+}
+
 // With `feeding` held: what is there as of the record, once it is.
 Result<SearchedRemote> RemoteIndex::brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull) {
   FRACTAL_TRY(read_mark(space, record, true));
@@ -85,8 +90,9 @@ Result<std::vector<std::string>> RemoteIndex::verify(const SpaceRecord& record, 
     FRACTAL_TRY_INTO(const SearchedRemote searched, brought_up_to(*space, record, pull));
     // Nothing is to be said of a moment whose versions may be gone.
     if (searched.mark.cleaned > record.sequence) return std::vector<std::string>{};
-    FRACTAL_TRY_INTO(auto found, compare_remote(*store_, searched, record, pull, nullptr, control));
-    return std::move(found.sentences);
+    auto found = compare_remote(*store_, searched, record, pull, nullptr, control);
+    if (!found) return note_lost(*space, std::move(found).error());
+    return std::move(found->sentences);
   });
 }
 
@@ -119,7 +125,9 @@ Result<ReconcileReport> RemoteIndex::reconcile(const SpaceRecord& record, const 
                               [&](std::span<const VersionStore::Name> names) {
                                 return store_->erase(searched.place, searched.mark.epoch, names);
                               }};
-    FRACTAL_TRY_INTO(const auto found, compare_remote(*store_, searched, record, pull, &mend, control));
+    const auto compared = compare_remote(*store_, searched, record, pull, &mend, control);
+    if (!compared) return note_lost(*space, compared.error());
+    const RemoteDifferences& found = *compared;
     if (found.missing + found.stale + found.orphans != 0) {
       VersionMark mark = searched.mark;
       {

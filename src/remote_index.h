@@ -60,7 +60,7 @@ class RemoteIndex : public VectorIndex {
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override;
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override;
   Result<VectorHits> search(const SpaceRecord& record, const VectorQuery& query) override;
-  VectorColumns columns() const override { return VectorColumns::fields; }
+  VectorColumns columns() const override { return store_->columns(); }
   void drop(std::uint64_t space) override;
   Stats stats(std::uint64_t number) override;
   std::uint64_t applied(std::uint64_t space) override;
@@ -95,6 +95,7 @@ class RemoteIndex : public VectorIndex {
   void note_failure(RemoteSpace& space, const Error& error);
 
   // remote_index.cpp
+  Error note_lost(RemoteSpace& space, Error error);  // not_found only
   Result<SearchedRemote> brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull);
 
   // remote_worker.cpp

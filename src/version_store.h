@@ -118,6 +118,8 @@ class VersionStore {
   // Never falls back, whoever writes it.
   virtual Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) = 0;
 
+  // What it keeps of a version: the fields for condition(), or the vector alone.
+  virtual VectorColumns columns() const { return VectorColumns::vector; }
   // For NearestQuery::condition: what living versions of memories pass that pass the filter and whose key begins so.
   virtual VersionCondition condition(const Filter&, std::string_view /*prefix*/) const { return {}; }
   // The nearest of kind living, born up to the moment; with their vectors, in any order. Superseded ones, too.

@@ -1,16 +1,14 @@
 // Invariant: an index that is open has checked options, and collections that no other storage's index uses.
 #include "backends/milvus/milvus_index.h"
 #include "src/error.h"
-#include "src/followed_storage.h"
 #include "src/percent.h"
+#include "src/remote_open.h"
 
 #include <algorithm>
-#include <random>
 
 namespace fractal::milvus {
 namespace {
 
-constexpr std::string_view identity_setting = "milvus/identity";
 constexpr std::string_view standard_port = "19530";
 
 bool is_name(std::string_view text) {
@@ -61,61 +59,7 @@ Result<void> check(const MilvusOptions& options) {
   return {};
 }
 
-class Index final : public MilvusIndex {
- public:
-  Index(std::shared_ptr<MilvusStore> store, RemoteSource source, const RemoteSetting& setting,
-        std::uint64_t most_scanned)
-      : store_(std::move(store)), most_scanned_(most_scanned), remote_(store_, std::move(source), setting) {}
-  // Calls under way end first: the worker may be in one.
-  ~Index() override { store_->stop(); }
-
-  Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override {
-    return remote_.apply(to, from, changes);
-  }
-  Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override { return remote_.catch_up(to, pull); }
-  Result<VectorHits> search(const SpaceRecord& space, const VectorQuery& query) override {
-    return remote_.search(space, query);
-  }
-  VectorColumns columns() const override { return remote_.columns(); }
-  void drop(std::uint64_t space) override { remote_.drop(space); }
-  Stats stats(std::uint64_t space) override { return remote_.stats(space); }
-  std::uint64_t applied(std::uint64_t space) override { return remote_.applied(space); }
-  std::uint64_t bytes(std::uint64_t space) override { return remote_.bytes(space); }
-  Result<void> build(std::uint64_t space, bool anew, const Control& control) override {
-    return remote_.build(space, anew, control);
-  }
-  void erase(std::uint64_t space) override { remote_.erase(space); }
-  Result<std::vector<std::string>> verify(const SpaceRecord& space, const Pull& pull, const Control& control) override {
-    return remote_.verify(space, pull, control);
-  }
-  std::vector<std::string> problems() override { return remote_.problems(); }
-  Result<MilvusReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) override {
-    FRACTAL_TRY_INTO(const auto found, remote_.reconcile(space, pull, control));
-    return MilvusReport{
-        .vectors = found.vectors, .missing = found.missing, .stale = found.stale, .orphans = found.orphans};
-  }
-  std::uint64_t most_scanned() const override { return most_scanned_; }
-  bool flush(std::uint64_t space, const Control& control) override { return remote_.flush(space, control); }
-
- private:
-  const std::shared_ptr<MilvusStore> store_;
-  const std::uint64_t most_scanned_;
-  RemoteIndex remote_;
-};
-
-// Made once, by whoever opens first.
-Result<std::string> identity_of(Storage& storage) {
-  FRACTAL_TRY_INTO(auto identity, storage.setting(identity_setting));
-  if (identity && !identity->empty()) return *identity;
-  if (storage.read_only()) {
-    return make_error(Errc::unsupported, "milvus: the storage is read-only and has never had an index there");
-  }
-  std::random_device random;
-  const std::string made = fmt::format("{:08x}{:08x}", random(), random());
-  FRACTAL_TRY(write_setting(storage, identity_setting, made));
-  FRACTAL_TRY_INTO(identity, storage.setting(identity_setting));
-  return identity.value_or(made);
-}
+using Index = OpenedRemoteIndex<MilvusIndex, MilvusReport, MilvusStore>;
 
 }  // namespace
 
@@ -186,15 +130,8 @@ Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& opti
                                                        const std::shared_ptr<Storage>& storage) {
   if (!storage) return Error{Errc::invalid_argument, "milvus: no storage is given"};
   FRACTAL_TRY(milvus::read_url(options));
-  FRACTAL_TRY_INTO(const std::string identity, milvus::identity_of(*storage));
-  RemoteSource source{.newest = newest_of(storage), .read = {}};
-  source.read = [storage](const Space& space, const RemoteSource::Read& read) -> Result<void> {
-    FRACTAL_TRY_INTO(const auto view, storage->read(space));
-    return read(view->space(), [&](std::uint64_t after, const VectorVisitor& visit) {
-      return view->vectors(after, VectorColumns::fields, visit);
-    });
-  };
-  return milvus::make_milvus_index(options, identity, std::move(source));
+  FRACTAL_TRY_INTO(const std::string identity, remote_identity(*storage, "milvus"));
+  return milvus::make_milvus_index(options, identity, source_of(storage, VectorColumns::fields));
 }
 
 Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options&,

@@ -36,6 +36,7 @@ class MilvusStore final : public VersionStore {
   Result<VersionMark> mark(const VersionPlace& place) override;
   Result<void> put_mark(const VersionPlace& place, const VersionMark& mark) override;
   Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) override;
+  VectorColumns columns() const override { return VectorColumns::fields; }
   VersionCondition condition(const Filter& filter, std::string_view prefix) const override;
   Result<std::vector<StoredVersion>> nearest(const VersionPlace& place, const VersionMoment& moment,
                                              const NearestQuery& query) override;

@@ -4,6 +4,8 @@
 #include "src/error.h"
 #include "src/percent.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <limits>
 
@@ -73,8 +75,11 @@ Result<void> read_parameters(std::string_view text, bool socket, Address& addres
       FRACTAL_TRY_INTO(address.prefix, decoded(parts.behind));
     } else if (parts.before == "db" && socket) {
       if (!read_number(parts.behind, address.database)) return wrong("db is no number");
+    } else if (parts.before == "wait") {
+      if (parts.behind != "yes" && parts.behind != "no") return wrong("wait is yes or no");
+      address.wait = parts.behind == "yes";
     } else {
-      return wrong("there is no setting of this name, only prefix{}", socket ? " and db" : "");
+      return wrong("there is no setting of this name, only prefix, wait{}", socket ? " and db" : "");
     }
   }
   return {};
@@ -116,6 +121,22 @@ Result<Address> address_of(std::string_view url) {
   FRACTAL_TRY(read_host(authority, address.endpoint));
   if (path.size() > 1 && !read_number(path.substr(1), address.database)) return wrong("the database is no number");
   return address;
+}
+
+Result<void> check_limits(std::string_view prefix, std::size_t most_connections,
+                          std::initializer_list<std::chrono::milliseconds> timeouts) {
+  const auto bad = [](std::string_view why) { return make_error(Errc::invalid_argument, "redis: {}", why); };
+  const auto good = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-' || c == ':';
+  };
+  if (prefix.empty() || prefix.size() > 100 || !std::all_of(prefix.begin(), prefix.end(), good)) {
+    return bad("prefix is 1 to 100 letters, digits and \"._-:\"");
+  }
+  if (most_connections == 0 || most_connections > 10'000) return bad("most_connections is 1 to 10000");
+  for (const auto time : timeouts) {
+    if (time < std::chrono::milliseconds(1) || time > std::chrono::hours(1)) return bad("time-outs are 1 ms to 1 h");
+  }
+  return {};
 }
 
 std::optional<Endpoint> endpoint_of(std::string_view text, const Endpoint& here) {

@@ -4,7 +4,10 @@
 
 #include <fractal/result.h>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,10 +28,14 @@ struct Address {
   std::string user{}, password{};
   std::uint32_t database = 0;
   std::optional<std::string> prefix{};
+  std::optional<bool> wait{};  // of an index
 };
 
 // invalid_argument: it is none; unsupported: rediss://. The message does not have the URL in it.
 Result<Address> address_of(std::string_view url);
+// invalid_argument: `prefix` is none that a key may begin with, or a limit is out of its range.
+Result<void> check_limits(std::string_view prefix, std::size_t most_connections,
+                          std::initializer_list<std::chrono::milliseconds> timeouts);
 // "127.0.0.1:6381", as a cluster's node says it; a host that is empty is `here`'s.
 std::optional<Endpoint> endpoint_of(std::string_view text, const Endpoint& here);
 

@@ -34,6 +34,11 @@ Result<bool> Pool::try_out() {
   return true;
 }
 
+std::string Pool::problem() {
+  const std::lock_guard lock(mutex_);
+  return problem_;
+}
+
 // Where the slot is by now; if that node is gone, where the URL says.
 Result<std::unique_ptr<Connection>> Pool::connect(bool& refused) {
   std::optional<Endpoint> endpoint;

@@ -32,6 +32,8 @@ class Pool {
   // A reply for each command. A node of a cluster that says where the slot is leads us there.
   Result<std::vector<Reply>> ask(std::span<const Command> commands, Repeat repeat);
   std::string name() const { return address_.endpoint.name(); }
+  // Why nobody is asked at present; empty: it answered when it was asked last.
+  std::string problem();
 
  private:
   struct Lease {

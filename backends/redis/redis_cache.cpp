@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <utility>
@@ -21,6 +20,7 @@ namespace {
 
 using redis_backend::Address;
 using redis_backend::address_of;
+using redis_backend::check_limits;
 using redis_backend::Command;
 using redis_backend::erase_script;
 using redis_backend::keep_script;
@@ -152,28 +152,13 @@ class RedisCache final : public Cache {
   const std::string tag_, kept_;
 };
 
-Result<void> check(const RedisOptions& options, const std::string& prefix) {
-  const auto wrong = [](std::string_view why) { return make_error(Errc::invalid_argument, "redis: {}", why); };
-  const auto good = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-' || c == ':';
-  };
-  if (prefix.empty() || prefix.size() > 100 || !std::all_of(prefix.begin(), prefix.end(), good)) {
-    return wrong("prefix is 1 to 100 letters, digits and \"._-:\"");
-  }
-  if (options.most_connections == 0 || options.most_connections > 10'000)
-    return wrong("most_connections is 1 to 10000");
-  for (const auto time : {options.connect_timeout, options.call_timeout}) {
-    if (time < std::chrono::milliseconds(1) || time > std::chrono::hours(1)) return wrong("time-outs are 1 ms to 1 h");
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::shared_ptr<Cache>> open_redis_cache(const RedisOptions& options) {
   FRACTAL_TRY_INTO(Address address, address_of(options.url));
   const std::string prefix = address.prefix.value_or(options.prefix);
-  FRACTAL_TRY(check(options, prefix));
+  FRACTAL_TRY(check_limits(prefix, options.most_connections, {options.connect_timeout, options.call_timeout}));
+  if (address.wait) return Error{Errc::invalid_argument, "redis: wait is a setting of an index, not of a cache"};
   const Pool::Limits limits{options.most_connections, options.connect_timeout, options.call_timeout};
   auto cache = std::make_shared<RedisCache>(std::move(address), limits, prefix);
   FRACTAL_TRY(cache->try_out());  // that nobody answers is not for now

@@ -1,5 +1,6 @@
 // The network breaks, the server is killed: no answer is wrong or short, nothing is lost, and when all is well again the
 // index has just what the rows have. FRACTAL_FAULT_SECONDS of each kind: 8.
+#include "tests/conformance/index_pair.h"
 #include "tests/milvus/server.h"
 #include "tests/postgres/fault_proxy.h"
 
@@ -25,84 +26,11 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t dimension = 12;
+using Pair = testing::IndexPair<MilvusIndex>;
 
-std::chrono::seconds duration() {
-  return std::chrono::seconds(testing::number_from_environment("FRACTAL_FAULT_SECONDS", 8));
+Pair::Opened on(MilvusOptions options) {
+  return [options = std::move(options)](const auto& storage) { return open_milvus_index(options, storage).value(); };
 }
-
-std::vector<float> vector_of(testing::Random& random) {
-  std::vector<float> vector(dimension);
-  for (float& x : vector) x = static_cast<float>(random.below(2'001)) / 1'000.0F - 1.0F;
-  vector[0] += 3;
-  return vector;
-}
-
-// A storage, with the index on trial and, for what is right, the built-in one.
-struct Pair {
-  std::shared_ptr<Storage> storage = make_memory_storage();
-  std::shared_ptr<MilvusIndex> index;
-  FractalMemory tried, right;
-
-  explicit Pair(MilvusOptions options)
-      : index(open_milvus_index(options, storage).value()), tried(open(index)), right(open(make_flat_index())) {}
-  FractalMemory open(std::shared_ptr<VectorIndex> by) const {
-    Options options{.embedder = nullptr, .storage = storage};
-    options.vector_index = std::move(by);
-    return FractalMemory::open(options).value();
-  }
-
-  void change(testing::Random& random) const {
-    const Coordinate coordinate{static_cast<double>(random.below(2'000))};
-    if (random.one_in(5)) {
-      const auto removed = tried.remove(coordinate);
-      CHECK((removed.has_value() || removed.error().code == Errc::not_found));
-    } else {
-      CHECK(
-          tried.store({.coordinate = coordinate, .payload = R"({"a":1})", .embedding = vector_of(random)}).has_value());
-    }
-  }
-
-  // While nobody writes.
-  void compare(testing::Random& random) const {
-    const auto vector = vector_of(random);
-    SearchOptions how{.top_k = 1 + random.below(30)};
-    if (random.coin()) how.filter = Filter::eq("a", 1);
-    const auto found = tried.search(vector, how);
-    REQUIRE_MESSAGE(found.has_value(), found.error().message);
-    const auto expected = right.search(vector, how).value();
-    CHECK(found->matched == expected.matched);
-    REQUIRE(found->hits.size() == expected.hits.size());
-    for (std::size_t i = 0; i < found->hits.size(); ++i) {
-      CHECK(found->hits[i].score == expected.hits[i].score);
-      CHECK(found->hits[i].memory.id == expected.hits[i].memory.id);
-    }
-  }
-
-  void settle() const {
-    const auto view = storage->read({}).value();
-    const auto until = Clock::now() + std::chrono::seconds(60);
-    while (index->applied(view->space().number) < view->space().sequence && Clock::now() < until) {
-      (void)tried.search(std::vector<float>(dimension, 1.0F));
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    CHECK(index->applied(view->space().number) == view->space().sequence);
-    const auto pull = [&](std::uint64_t after, const VectorVisitor& visit) {
-      return view->vectors(after, VectorColumns::fields, visit);
-    };
-    auto report = index->reconcile(view->space(), pull, {});
-    // The last call of before may have failed: then nobody asks for a while.
-    while (!report && report.error().code == Errc::unavailable && Clock::now() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      report = index->reconcile(view->space(), pull, {});
-    }
-    REQUIRE_MESSAGE(report.has_value(), report.error().message);
-    CHECK(report->vectors == view->space().vectors);
-    CHECK(report->missing == 0);
-    CHECK(report->stale == 0);
-    CHECK(report->orphans == 0);
-  }
-};
 
 // The server behind a URL of the tests: milvus://127.0.0.1:PORT
 std::string port_of(const std::string& url) { return url.substr(url.rfind(':') + 1); }
@@ -146,15 +74,15 @@ TEST_CASE("a network that fails: answers stay right, and afterwards nothing diff
   for (const bool wait : {false, true}) {
     const std::uint64_t seed = testing::announced_seed("network");
     testing::Random random(seed);
-    const Pair pair({.url = "milvus://127.0.0.1:" + std::to_string(proxy.port()),
-                     .wait = wait,
-                     .connect_timeout = std::chrono::milliseconds(500),
-                     .call_timeout = std::chrono::milliseconds(400),
-                     .grace = std::chrono::seconds(4)});
+    const Pair pair(on({.url = "milvus://127.0.0.1:" + std::to_string(proxy.port()),
+                        .wait = wait,
+                        .connect_timeout = std::chrono::milliseconds(500),
+                        .call_timeout = std::chrono::milliseconds(400),
+                        .grace = std::chrono::seconds(4)}));
     for (int i = 0; i < 100; ++i) pair.change(random);
     proxy.break_one_in(25, testing::every_network_fault, seed);
     std::size_t writes = 0, searches = 0;
-    for (const auto end = Clock::now() + duration(); Clock::now() < end; ++searches) {
+    for (const auto end = Clock::now() + testing::duration(); Clock::now() < end; ++searches) {
       for (std::size_t i = random.below(6); i > 0; --i, ++writes) pair.change(random);
       pair.compare(random);
     }
@@ -170,9 +98,9 @@ TEST_CASE("a server that is killed again and again while it is written to") {
   const std::uint64_t seed = testing::announced_seed("kills");
   testing::Random random(seed);
   OwnServer server;
-  const Pair pair({.url = server.url(),
-                   .connect_timeout = std::chrono::milliseconds(500),
-                   .call_timeout = std::chrono::milliseconds(2'000)});
+  const Pair pair(on({.url = server.url(),
+                      .connect_timeout = std::chrono::milliseconds(500),
+                      .call_timeout = std::chrono::milliseconds(2'000)}));
   for (int kill = 0; kill < 3; ++kill) {
     std::atomic<bool> stop{false};
     std::thread killer([&] {
@@ -194,6 +122,6 @@ TEST_CASE("a server that is killed again and again while it is written to") {
   }
   pair.settle();
   // What was delivered is found by the index itself again.
-  const auto found = pair.tried.search(std::vector<float>(dimension, 1.0F)).value();
+  const auto found = pair.tried.search(std::vector<float>(testing::dimension, 1.0F)).value();
   CHECK(found.plan.find("rows") == std::string::npos);
 }

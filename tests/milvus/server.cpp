@@ -1,6 +1,8 @@
 // Invariant: what a test program made on the server goes with it.
 #include "tests/milvus/server.h"
 
+#include "tests/conformance/remote_server.h"
+
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -60,5 +62,9 @@ std::shared_ptr<MilvusIndex> fresh_milvus_index(MilvusOptions options) {
   }
   return milvus_index(std::move(options), fresh_milvus_identity(), no_source());
 }
+
+std::string fresh_remote_identity() { return fresh_milvus_identity(); }
+std::shared_ptr<VersionStore> remote_store(const std::string& identity) { return milvus_store(identity); }
+void lose_all(const std::string& identity) { drop_milvus_collections(identity); }
 
 }  // namespace fractal::testing

@@ -31,7 +31,7 @@ function(fractal_milvus_test name)
 endfunction()
 fractal_milvus_test(conformance_milvus conformance/vector_index_conformance.cpp conformance/milvus_index.cpp)
 fractal_milvus_test(engine_milvus milvus/engine_on_milvus.cpp ${engine} ${engine_search_suite})
-fractal_milvus_test(milvus milvus/milvus_test.cpp)
+fractal_milvus_test(milvus milvus/milvus_test.cpp conformance/version_store_conformance.cpp)
 fractal_milvus_test(milvus_conditions milvus/condition_test.cpp)
 
 # FRACTAL_FAULT_SECONDS of each kind of faults: 8.

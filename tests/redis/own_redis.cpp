@@ -42,7 +42,8 @@ pid_t started(const std::vector<std::string>& words, const std::string& output, 
 
 }  // namespace
 
-OwnRedis::OwnRedis(std::vector<std::string> words, std::uint16_t port) : words_(std::move(words)), port_(port) {
+OwnRedis::OwnRedis(std::vector<std::string> words, std::uint16_t port, std::string program)
+    : words_(std::move(words)), port_(port), program_(std::move(program)) {
   start();
 }
 
@@ -50,8 +51,8 @@ OwnRedis::~OwnRedis() { kill(); }
 
 void OwnRedis::start() {
   std::vector<std::string> words{
-      "redis-server", "--port", std::to_string(port_),  "--unixsocket", socket(), "--save", "", "--appendonly",
-      "no",           "--dir",  folder_.path().string()};
+      program_, "--port", std::to_string(port_),  "--unixsocket", socket(), "--save", "", "--appendonly",
+      "no",     "--dir",  folder_.path().string()};
   words.insert(words.end(), words_.begin(), words_.end());
   process_ = started(words, folder_.file("log"), -1);
   for (int i = 0; i < 200; ++i) {

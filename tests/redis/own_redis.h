@@ -14,8 +14,8 @@ namespace fractal::testing {
 
 class OwnRedis {
  public:
-  // `words`: more of redis-server's; `port`: 0 for the socket alone.
-  explicit OwnRedis(std::vector<std::string> words = {}, std::uint16_t port = 0);
+  // `words`: more of redis-server's; `port`: 0 for the socket alone; `program`: another redis-server.
+  explicit OwnRedis(std::vector<std::string> words = {}, std::uint16_t port = 0, std::string program = "redis-server");
   ~OwnRedis();
   OwnRedis(const OwnRedis&) = delete;
   OwnRedis& operator=(const OwnRedis&) = delete;
@@ -26,13 +26,14 @@ class OwnRedis {
   std::string ask(const std::vector<std::string>& words) const;
 
   void start();  // returns when it answers
-  void kill();   // -9; what it had is gone
+  void kill();   // -9; what it had is gone, unless it is told to keep it
   void freeze(bool frozen) const;
 
  private:
   TemporaryFolder folder_{};
   std::vector<std::string> words_;
   std::uint16_t port_;
+  std::string program_;
   pid_t process_ = -1;
 };
 

@@ -16,6 +16,29 @@ foreach(name conformance_redis_cache redis_cache redis_faults)
   target_link_libraries(${name} PRIVATE FractalMemory::redis)
 endforeach()
 
+# The index, on a Redis with vector search.
+set(search_folder "/tmp/fractal_search_${services}")
+fractal_service(redis_search redis_search "${search_folder}")
+fractal_suite(redis_index_setting redis/index_server.cpp)
+target_link_libraries(redis_index_setting PRIVATE FractalMemory::redis)
+set(FRACTAL_TEST_REDIS_SEARCH_URL "redis+unix://${search_folder}/redis_search/socket" CACHE INTERNAL "")
+# fractal_redis_index_test(name source...)
+function(fractal_redis_index_test name)
+  fractal_test(${name} ${ARGN} ${redis_index_setting})
+  target_link_libraries(${name} PRIVATE FractalMemory::redis)
+  target_compile_definitions(${name} PRIVATE FRACTAL_TOOLS="${PROJECT_SOURCE_DIR}/tools")
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED redis_search SKIP_RETURN_CODE 77
+    ENVIRONMENT "FRACTAL_TEST_REDIS_SEARCH=${FRACTAL_TEST_REDIS_SEARCH_URL};FRACTAL_INDEX_COMMITS=300")
+endfunction()
+fractal_redis_index_test(conformance_redis_index conformance/vector_index_conformance.cpp conformance/redis_index.cpp)
+fractal_redis_index_test(engine_redis redis/engine_on_redis.cpp ${engine} ${engine_search_suite})
+fractal_redis_index_test(redis_index redis/redis_index_test.cpp conformance/version_store_conformance.cpp ${redis_setting})
+# FRACTAL_FAULT_SECONDS of a network that fails: 8.
+fractal_redis_index_test(redis_index_faults redis/index_faults_test.cpp ${redis_setting} postgres/fault_proxy.cpp)
+# Needs no server but Debian's.
+fractal_test(redis_index_refused redis/index_refused_test.cpp ${redis_setting})
+target_link_libraries(redis_index_refused PRIVATE FractalMemory::redis)
+
 # Servers that share a PostgreSQL and a Redis.
 if(TARGET fractal AND TARGET FractalMemory_postgres)
   add_test(NAME redis_servers COMMAND "${FRACTAL_PYTHON3}" "${CMAKE_CURRENT_SOURCE_DIR}/redis/servers_test.py" -v)

@@ -1,16 +1,21 @@
-// What servers keep beside the memory, on a Redis that they share: answers, sessions and the buckets of rate limits
-// (docs/backends.md). Never memories: a Redis may be lost at any moment, and costs time then.
+// What programs share on a Redis: servers their answers, sessions and the buckets of rate limits, and any program a vector
+// index, where the Redis has vector search (docs/backends.md). Never memories: a Redis may be lost at any moment, and costs
+// time then.
 //
 //   #include <fractal/redis.h>
 //   auto cache = fractal::open_redis_cache({.url = "redis://127.0.0.1:6379"}).value();
 //   auto server = fractal::Server::start(memory, {.token = "a long secret", .cache = cache}).value();
+//
+//   auto memory = fractal::FractalMemory::open({.path = "agent.db", .vector_index = "redis://127.0.0.1:6379"}).value();
 #ifndef FRACTAL_REDIS_H
 #define FRACTAL_REDIS_H
 
+#include <fractal/backend.h>
 #include <fractal/cache.h>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -41,6 +46,54 @@ FRACTAL_API Result<std::shared_ptr<Cache>> open_redis_url(const std::string& url
 inline const bool redis_scheme_added = add_cache_scheme("redis", &open_redis_url) &&
                                        add_cache_scheme("rediss", &open_redis_url) &&
                                        add_cache_scheme("redis+unix", &open_redis_url);
+
+// ---- Vectors -----------------------------------------------------------------------------------------------------
+
+struct RedisIndexOptions {
+  // As RedisOptions::url; FT indexes are in database 0 alone. ?wait=yes goes before `wait`.
+  std::string url{};
+  std::string prefix = "fractal";  // as RedisOptions::prefix
+  std::size_t most_connections = 16;
+  // false: writes return at once and a thread delivers them; until it has, the core compares what is missing by itself.
+  bool wait = false;
+  // Of what waits to be delivered, a space; beyond it is read from the storage again.
+  std::uint64_t queue_bytes = 64u << 20;
+  std::uint64_t most_scanned = 100'000;  // rows that the core may compare by itself; beyond: `unavailable`
+  std::chrono::milliseconds connect_timeout{2'000};
+  std::chrono::milliseconds call_timeout{10'000};  // the server adds up to 100 vectors to its graph in one call
+  std::chrono::milliseconds grace{60'000};  // replaced vectors are kept so long, for who still reads an older moment
+};
+
+struct RedisIndexReport {
+  std::uint64_t vectors = 0;  // of the rows
+  // Differences that were found, and mended: vectors that were not there, others than the rows', without a row.
+  std::uint64_t missing = 0, stale = 0, orphans = 0;
+};
+
+class FRACTAL_API RedisIndex : public VectorIndex {
+ public:
+  // Compares the vectors of a space (SpaceRecord::number) with its rows, by ids, versions and components, and mends what
+  // differs. maintain() does so for large spaces; verify() compares only.
+  virtual Result<RedisIndexReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) = 0;
+  // Until all that was written is delivered; false: it is not, in time.
+  virtual bool flush(std::uint64_t space, const Control& control) = 0;
+};
+
+// Makes FT indexes when they are needed. The storage has a setting that names its keys, so several storages may share a
+// server and a prefix. Any thread; the index, too. A server that does not answer is no error: the index follows when it
+// does.
+// invalid_argument: the URL is none, or an option is out of its range. unsupported: a server that answers and has no
+// vector search (the message names the module that is missing), throws out any key (`maxmemory-policy allkeys-*`), or is
+// a cluster's node; another database than 0; rediss://.
+FRACTAL_API Result<std::shared_ptr<RedisIndex>> open_redis_index(const RedisIndexOptions& options,
+                                                                 const std::shared_ptr<Storage>& storage);
+
+// What Options::vector_index = "redis://..." does.
+FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_redis_index_url(const std::string& url, const Options& options,
+                                                                      const std::shared_ptr<Storage>& storage);
+inline const bool redis_index_scheme_added = add_vector_index_scheme("redis", &open_redis_index_url) &&
+                                             add_vector_index_scheme("rediss", &open_redis_index_url) &&
+                                             add_vector_index_scheme("redis+unix", &open_redis_index_url);
 
 }  // namespace fractal
 
