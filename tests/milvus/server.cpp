@@ -1,6 +1,8 @@
 // Invariant: what a test program made on the server goes with it.
 #include "tests/milvus/server.h"
 
+#include "src/error.h"
+
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -17,6 +19,17 @@ struct Made {
     for (const std::string& identity : identities) drop_milvus_collections(identity);
   }
 } made;
+
+// A URL of Milvus says nothing of the grace.
+constexpr std::string_view short_grace = "short-grace";
+Result<std::shared_ptr<VectorIndex>> open_with_short_grace(const std::string& url, const Options&,
+                                                           const std::shared_ptr<Storage>& storage) {
+  FRACTAL_TRY_INTO(
+      auto index,
+      open_milvus_index({.url = url.substr(short_grace.size() + 1), .grace = std::chrono::seconds(2)}, storage));
+  return std::shared_ptr<VectorIndex>(std::move(index));
+}
+const bool short_grace_added = add_vector_index_scheme(fmt::format("{}+milvus", short_grace), &open_with_short_grace);
 
 }  // namespace
 
@@ -39,6 +52,10 @@ void drop_milvus_collections(const std::string& identity) { (void)milvus_store(i
 std::string fresh_milvus_identity() {
   std::random_device random;
   return made.identities.emplace_back(fmt::format("{:08x}{:08x}", random(), random()));
+}
+
+std::string fresh_milvus_url() {
+  return fmt::format("{}+{}?prefix=fractal_{}&wait=yes", short_grace, milvus_server(), fresh_milvus_identity());
 }
 
 RemoteSource no_source() {

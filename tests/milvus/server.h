@@ -14,6 +14,9 @@ std::string milvus_server();
 
 // An identity that nobody had before. Its collections go when the program ends, or by drop_milvus_collections().
 std::string fresh_milvus_identity();
+// For Options::vector_index: the server, and collections whose names begin with such an identity. Every write is delivered
+// before it returns, and a purge waits for half the grace of two seconds.
+std::string fresh_milvus_url();
 void drop_milvus_collections(const std::string& identity);
 
 // Rows past every rule.

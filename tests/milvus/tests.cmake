@@ -32,6 +32,26 @@ endfunction()
 fractal_milvus_test(conformance_milvus conformance/vector_index_conformance.cpp conformance/milvus_index.cpp)
 fractal_milvus_test(engine_milvus milvus/engine_on_milvus.cpp ${engine} ${engine_search_suite})
 fractal_milvus_test(milvus milvus/milvus_test.cpp)
+fractal_milvus_test(model_milvus
+  ${model_suite} engine/model_on_sqlite.cpp milvus/model_on_milvus.cpp ${model_compare})
+set_tests_properties(model_milvus PROPERTIES COST 500)
+set_property(TEST model_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
+
+# The rows on PostgreSQL, the vectors on Milvus.
+if(TARGET FractalMemory_postgres)
+  function(fractal_postgres_milvus_test name)
+    fractal_milvus_test(${name} ${ARGN})
+    target_link_libraries(${name} PRIVATE FractalMemory::postgres fresh_schema)
+    set_property(TEST ${name} APPEND PROPERTY FIXTURES_REQUIRED services)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL}")
+  endfunction()
+  fractal_postgres_milvus_test(engine_postgres_milvus
+    milvus/engine_on_postgres_and_milvus.cpp ${engine} ${engine_search_suite})
+  fractal_postgres_milvus_test(model_postgres_milvus
+    ${model_suite} postgres/model_on_postgres.cpp milvus/model_on_milvus.cpp ${model_compare})
+  set_tests_properties(model_postgres_milvus PROPERTIES COST 500)
+  set_property(TEST model_postgres_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
+endif()
 
 # FRACTAL_FAULT_SECONDS of each kind of faults: 8.
 fractal_suite(milvus_proxy postgres/fault_proxy.cpp)
