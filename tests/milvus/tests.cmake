@@ -53,6 +53,14 @@ if(TARGET FractalMemory_postgres)
   set_property(TEST model_postgres_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
 endif()
 
+# Servers that have all three of their own: rows, vectors and cache. FRACTAL_FAULT_SECONDS of load: 20.
+if(TARGET fractal AND TARGET FractalMemory_server AND TARGET FractalMemory_postgres AND TARGET FractalMemory_redis)
+  add_test(NAME mixed_servers
+    COMMAND "${FRACTAL_PYTHON3}" "${CMAKE_CURRENT_SOURCE_DIR}/milvus/mixed_servers_test.py" -v)
+  set_tests_properties(mixed_servers PROPERTIES FIXTURES_REQUIRED "services;milvus" COST 200 ENVIRONMENT
+    "FRACTAL_PROGRAM=$<TARGET_FILE:fractal>;FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_POSTGRES_URL};FRACTAL_TEST_MILVUS=${FRACTAL_TEST_MILVUS_URL};PYTHONDONTWRITEBYTECODE=1")
+endif()
+
 # FRACTAL_FAULT_SECONDS of each kind of faults: 8.
 fractal_suite(milvus_proxy postgres/fault_proxy.cpp)
 fractal_milvus_test(milvus_faults milvus/faults_test.cpp ${milvus_proxy})
