@@ -12,7 +12,7 @@ Options fresh_options() {
   return {.path = testing::fresh_postgres_url(),
           .durability = Durability::off,
           .embedder = nullptr,
-          .vector_index = testing::fresh_milvus_url()};
+          .vector_index = testing::fresh_milvus_url(std::chrono::seconds(20))};
 }
 bool durable_storage() { return true; }
 bool storage_is_a_file() { return false; }

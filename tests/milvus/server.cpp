@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -20,16 +22,18 @@ struct Made {
   }
 } made;
 
-// A URL of Milvus says nothing of the grace.
-constexpr std::string_view short_grace = "short-grace";
-Result<std::shared_ptr<VectorIndex>> open_with_short_grace(const std::string& url, const Options&,
-                                                           const std::shared_ptr<Storage>& storage) {
-  FRACTAL_TRY_INTO(
-      auto index,
-      open_milvus_index({.url = url.substr(short_grace.size() + 1), .grace = std::chrono::seconds(2)}, storage));
+// A URL of Milvus says nothing of the grace: here it stands before it, as milliseconds.
+constexpr std::string_view with_grace = "milvus-with-grace";
+Result<std::shared_ptr<VectorIndex>> open_with_grace(const std::string& url, const Options&,
+                                                     const std::shared_ptr<Storage>& storage) {
+  std::uint64_t grace = 0;
+  const std::string_view rest = std::string_view(url).substr(with_grace.size() + 3);
+  const auto number = std::from_chars(rest.data(), rest.data() + rest.size(), grace);
+  FRACTAL_TRY_INTO(auto index,
+                   open_milvus_index({.url = number.ptr + 1, .grace = std::chrono::milliseconds(grace)}, storage));
   return std::shared_ptr<VectorIndex>(std::move(index));
 }
-const bool short_grace_added = add_vector_index_scheme(fmt::format("{}+milvus", short_grace), &open_with_short_grace);
+const bool with_grace_added = add_vector_index_scheme(with_grace, &open_with_grace);
 
 }  // namespace
 
@@ -54,8 +58,9 @@ std::string fresh_milvus_identity() {
   return made.identities.emplace_back(fmt::format("{:08x}{:08x}", random(), random()));
 }
 
-std::string fresh_milvus_url() {
-  return fmt::format("{}+{}?prefix=fractal_{}&wait=yes", short_grace, milvus_server(), fresh_milvus_identity());
+std::string fresh_milvus_url(std::chrono::milliseconds grace) {
+  return fmt::format("{}://{}/{}?prefix=fractal_{}&wait=yes", with_grace, grace.count(), milvus_server(),
+                     fresh_milvus_identity());
 }
 
 RemoteSource no_source() {
