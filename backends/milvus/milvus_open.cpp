@@ -5,6 +5,8 @@
 #include "src/remote_open.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 
 namespace fractal::milvus {
 namespace {
@@ -44,6 +46,11 @@ Result<void> read_parameter(std::string_view name, const std::string& value, Mil
   } else if (name == "wait") {
     if (value != "yes" && value != "no") return bad("wait is yes or no");
     options.wait = value == "yes";
+  } else if (name == "grace") {
+    std::uint32_t milliseconds = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), milliseconds);
+    if (error != std::errc() || end != value.data() + value.size()) return bad("grace is a number of milliseconds");
+    options.grace = std::chrono::milliseconds(milliseconds);
   } else {
     return make_error(Errc::invalid_argument, "milvus: a URL has no parameter {}", name);
   }

@@ -4,7 +4,9 @@
 
 #include "src/remote_index.h"
 #include "tests/conformance/vector_oracle.h"
+#include "tests/seeded_random.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -15,6 +17,11 @@ std::string fresh_remote_identity();
 // Rows past every rule.
 std::shared_ptr<VersionStore> remote_store(const std::string& identity);
 void lose_all(const std::string& identity);
+
+// A search that takes a quarter of it is not trusted, so a slow server wants more: FRACTAL_TEST_GRACE, in milliseconds.
+inline std::chrono::milliseconds short_grace() {
+  return std::chrono::milliseconds(number_from_environment("FRACTAL_TEST_GRACE", 1'000));
+}
 
 }  // namespace fractal::testing
 

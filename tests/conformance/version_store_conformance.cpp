@@ -141,9 +141,7 @@ TEST_CASE("several programs that feed the same, each in its own way, agree with 
   const std::string identity = testing::fresh_remote_identity();
   Model model(5, 6, Metric::cosine);
   std::vector<std::unique_ptr<RemoteIndex>> programs;
-  for (int i = 0; i < 3; ++i) {
-    programs.push_back(index_on(identity, model, {.grace = std::chrono::milliseconds(400)}));
-  }
+  for (int i = 0; i < 3; ++i) { programs.push_back(index_on(identity, model, {.grace = testing::short_grace()})); }
   std::size_t answered = 0;
   for (int round = 0; round < 60; ++round) {
     const SpaceRecord before = model.record();
@@ -220,7 +218,7 @@ TEST_CASE("what is replaced is cleaned away after the grace, and the past is una
   std::mt19937_64 random(testing::announced_seed("cleaning"));
   const std::string identity = testing::fresh_remote_identity();
   Model model(9, 4, Metric::l2);
-  const auto index = index_on(identity, model, {.grace = std::chrono::milliseconds(400)});
+  const auto index = index_on(identity, model, {.grace = testing::short_grace()});
   for (int i = 0; i < 50; ++i) model.add(vector_oracle::random_vector(random, 4));
   REQUIRE(model.commit(*index).has_value());
   for (int round = 0; round < 5; ++round) {
@@ -285,7 +283,7 @@ TEST_CASE("built anew, nothing of what was is left") {
   std::mt19937_64 random(testing::announced_seed("anew"));
   const std::string identity = testing::fresh_remote_identity();
   Model model(7, 4, Metric::l2);
-  const auto index = index_on(identity, model, {.grace = std::chrono::milliseconds(200)});
+  const auto index = index_on(identity, model, {.grace = testing::short_grace()});
   for (int i = 0; i < 40; ++i) model.add(vector_oracle::random_vector(random, 4));
   REQUIRE(model.commit(*index).has_value());
   for (const MemoryId id : model.living()) model.set(id, id % 2 == 0 ? Vector{} : Vector(4, 2.0F));

@@ -24,8 +24,12 @@ void run(const char* name, Options options) {
     if (!same) FAIL("FRACTAL_SEED=" << seed << "\n" << world.report());
   }
   if (!world.compare_all()) FAIL("FRACTAL_SEED=" << seed << "\n" << world.report());
-  MESSAGE(fmt::format("{}: {} writes, {} refused, {} reads, {} hits, reopened {} times", name, world.writes(),
-                      world.failed_writes(), world.reads(), world.hits(), world.reopened()));
+  MESSAGE(fmt::format(
+      "{}: {} writes, {} refused, {} reads, {} hits, reopened {} times; {} searches by the index, {} with rows", name,
+      world.writes(), world.failed_writes(), world.reads(), world.hits(), world.reopened(), world.answered_by_index(),
+      world.answered_by_rows()));
+  // Rows give the right answer whatever the index does: then nothing would have been tested of it.
+  CHECK(world.answered_by_index() > world.answered_by_rows());
   if (operations < 10'000) return;
   CHECK(world.writes() > operations / 5);
   CHECK(world.failed_writes() > operations / 100);

@@ -38,6 +38,7 @@ World::World(std::string name, std::uint64_t seed, Options options)
       values_(random_),
       comparison_(gives_dense_numbers()) {
   options_.path = fresh_place(folder_);
+  options_.vector_index = fresh_vector_index(options_.path);
   options_.clock = [clock = clock_] { return Time(std::chrono::microseconds(*clock)); };
   if (!open()) report_ = "open failed\n" + report_;
 }
@@ -87,7 +88,7 @@ void World::note(std::string what) {
 bool World::disagree(const std::string& file, const std::string& memory) {
   report_ = fmt::format("{}: the last of these operations differs\n", name_);
   for (const std::string& operation : last_) report_ += operation + "\n";
-  report_ += fmt::format("--- SQLite file:\n{}\n--- memory:\n{}\n", file, memory);
+  report_ += fmt::format("--- the storage:\n{}\n--- memory:\n{}\n", file, memory);
   return false;
 }
 
@@ -133,6 +134,7 @@ bool World::open() {
   memory_.clear();
   Options memory_options = options_;
   memory_options.storage = memory_storage_;
+  memory_options.vector_index = {};
   auto file = FractalMemory::open(options_);
   auto memory = FractalMemory::open(memory_options);
   if (!file || !memory) {
@@ -301,6 +303,7 @@ bool World::backup() {
   if (!agree(file_[space_].backup(path), Result<void>())) return false;
   Options options = options_;
   options.path = path;
+  options.vector_index = fresh_vector_index(path);
   auto copy = FractalMemory::open(options);
   if (!copy) return disagree(copy.error().message, "opened");
   for (std::size_t s = 0; s < spaces_of_world().size(); ++s) {
@@ -366,8 +369,16 @@ bool World::search() {
       options.alpha.value_or(-1), options.diversity, options.within, options.filter));
   const Query query{.text = text, .vector = vector};
   const auto file = at.file->search(query, options), memory = at.memory->search(query, options);
-  if (file) hits_ += file->hits.size();
+  if (file) {
+    hits_ += file->hits.size();
+    note_plan(*file);
+  }
   return agree(file, memory);
+}
+
+void World::note_plan(const SearchResult& result) {
+  if (result.visited == 0) return;
+  ++(result.plan.find("rows") == result.plan.npos ? answered_by_index_ : answered_by_rows_);
 }
 
 bool World::neighbors() {

@@ -21,6 +21,9 @@ namespace fractal::model {
 
 // Where the database under test is made, new and empty: defined once a storage.
 std::string fresh_place(const testing::TemporaryFolder& folder);
+// Options::vector_index over a new, empty database that lies there: empty, the library's own. Defined once an index. A copy
+// of the database wants another.
+std::string fresh_vector_index(const std::string& place);
 // A write that is undone leaves no gap in the numbers of spaces and audit records: so they can be compared.
 bool gives_dense_numbers();
 // Without a backup of its own, one is a copy of the memories and links: with other sequence numbers and ids.
@@ -28,7 +31,7 @@ bool has_own_backup();
 
 class World {
  public:
-  // Of the options, path and storage are set here.
+  // Of the options, path, storage and vector_index are set here.
   World(std::string name, std::uint64_t seed, Options options);
 
   // Does one random operation on both sides. False: the sides disagree; report() tells how.
@@ -41,6 +44,9 @@ class World {
   std::uint64_t reads() const noexcept { return reads_; }
   std::uint64_t hits() const noexcept { return hits_; }
   std::uint64_t reopened() const noexcept { return reopened_; }
+  // Searches that compared vectors: as the index found them, or with rows because the index could not tell.
+  std::uint64_t answered_by_index() const noexcept { return answered_by_index_; }
+  std::uint64_t answered_by_rows() const noexcept { return answered_by_rows_; }
 
  private:
   struct Pinned {
@@ -78,6 +84,7 @@ class World {
   bool list();
   bool near();
   bool search();
+  void note_plan(const SearchResult& result);
   bool neighbors();
   bool path();
   bool changes();
@@ -121,6 +128,7 @@ class World {
   std::deque<std::string> last_;
   std::string report_;
   std::uint64_t steps_ = 0, writes_ = 0, failed_writes_ = 0, reads_ = 0, hits_ = 0, reopened_ = 0, backups_ = 0;
+  std::uint64_t answered_by_index_ = 0, answered_by_rows_ = 0;
 };
 
 }  // namespace fractal::model

@@ -43,6 +43,10 @@ std::string fresh_milvus_identity() {
   return made.identities.emplace_back(fmt::format("{:08x}{:08x}", random(), random()));
 }
 
+std::string fresh_milvus_url(std::chrono::milliseconds grace) {
+  return fmt::format("{}?prefix=fractal_{}&wait=yes&grace={}", milvus_server(), fresh_milvus_identity(), grace.count());
+}
+
 RemoteSource no_source() {
   return {.newest = [](const SpaceRecord& of) -> Result<SpaceRecord> { return of; },
           .read = [](const Space&, const RemoteSource::Read&) -> Result<void> {

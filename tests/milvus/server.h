@@ -4,6 +4,7 @@
 
 #include "backends/milvus/milvus_index.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,9 @@ std::string milvus_server();
 
 // An identity that nobody had before. Its collections go when the program ends, or by drop_milvus_collections().
 std::string fresh_milvus_identity();
+// For Options::vector_index: the server, and collections whose names begin with such an identity. Every write is delivered
+// before it returns. A purge takes half the grace, and a search of a quarter of it is not trusted.
+std::string fresh_milvus_url(std::chrono::milliseconds grace);
 void drop_milvus_collections(const std::string& identity);
 
 // Rows past every rule.

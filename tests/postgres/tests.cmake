@@ -34,7 +34,8 @@ set_tests_properties(conformance_postgres_16 PROPERTIES FIXTURES_REQUIRED pgvect
   ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_PGVECTOR_URL}")
 fractal_postgres_test(engine_postgres postgres/engine_on_postgres.cpp ${engine} ${engine_suite})
 fractal_postgres_test(engine_threads_postgres postgres/engine_on_postgres.cpp ${engine} ${threads_suite})
-fractal_postgres_test(model_postgres ${model_suite} postgres/model_on_postgres.cpp ${model_compare})
+fractal_postgres_test(model_postgres
+  ${model_suite} postgres/model_on_postgres.cpp engine/model_on_own_index.cpp ${model_compare})
 set_property(TEST model_postgres APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
 
 fractal_postgres_test(postgres_follow postgres/follow_test.cpp)
@@ -73,6 +74,11 @@ fractal_suite(engine_search_suite
   engine/search_exact.cpp
   engine/snapshots.cpp)
 fractal_pgvector_test(engine_pgvector postgres/engine_on_pgvector.cpp ${engine} ${engine_search_suite})
+# Rows and vectors in one database.
+fractal_postgres_test(model_pgvector
+  ${model_suite} postgres/model_on_postgres.cpp postgres/model_on_pgvector.cpp ${model_compare})
+set_tests_properties(model_pgvector PROPERTIES FIXTURES_REQUIRED pgvector COST 500
+  ENVIRONMENT "FRACTAL_TEST_POSTGRES=${FRACTAL_TEST_PGVECTOR_URL};FRACTAL_MODEL_OPERATIONS=24000")
 
 # The command and the server on it, and the routes as they are on a file.
 if(TARGET fractal AND TARGET FractalMemory_server)

@@ -64,9 +64,9 @@ class Servers(unittest.TestCase):
         self.addCleanup(self.stop)
         self.servers = [self.serve(), self.serve()]
 
-    def serve(self, socket=None):
+    def serve(self, socket=None, words=(), environment=None):
         self.running.append(serving.Server(self.folder, "--token-file", "tokens.json", "--cache", f"redis+unix://{socket or self.redis.socket}",
-                                           *self.words, token=None, db=self.database))
+                                           *self.words, *words, token=None, db=self.database, environment=environment))
         return self.running[-1]
 
     def stop(self):
@@ -219,26 +219,20 @@ class Rates(Servers):
 
 
 class Client(threading.Thread):
-    """A tenant of its own, so that it knows what is there; each request goes to one server or the other."""
+    """Does its step() until it is over; each request goes to one of the servers."""
 
-    def __init__(self, number, servers, over, sessions_end):
+    def __init__(self, number, servers, over, tenant):
         super().__init__()
-        self.number, self.ports, self.over, self.sessions_end = number, [server.port for server in servers], over, sessions_end
+        self.over, self.tenant, self.wrong = over, tenant, None
         self.random = random.Random(number)
-        self.connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for port in self.ports]
-        self.texts, self.stored = {}, 0
-        self.session = self.revoked = None
-        self.statuses, self.wrong = {}, None
+        self.connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=60) for server in servers]
 
     def ask(self, method, path, body=None, token="all-token"):
         client = self.random.choice(self.connections)
-        headers = {"Authorization": f"Bearer {token}", "X-Soma-Tenant": f"tenant {self.number}"}
+        headers = {"Authorization": f"Bearer {token}", "X-Soma-Tenant": self.tenant}
         client.request(method, path, json.dumps(body) if body is not None else None, headers)
         response = client.getresponse()
-        text = response.read()
-        kind = "token" if token == "all-token" and not path.startswith("/sessions") else "session"
-        self.statuses[kind, response.status] = self.statuses.get((kind, response.status), 0) + 1
-        return response.status, json.loads(text)
+        return response.status, json.loads(response.read())
 
     def expect(self, true, what):
         if not true:
@@ -252,6 +246,22 @@ class Client(threading.Thread):
             self.wrong = repr(wrong)
         for connection in self.connections:
             connection.close()
+
+
+class SessionClient(Client):
+    """A tenant of its own, so that it knows what is there."""
+
+    def __init__(self, number, servers, over, sessions_end):
+        super().__init__(number, servers, over, f"tenant {number}")
+        self.sessions_end, self.texts, self.stored = sessions_end, {}, 0
+        self.session = self.revoked = None
+        self.statuses = {}
+
+    def ask(self, method, path, body=None, token="all-token"):
+        status, answer = super().ask(method, path, body, token)
+        kind = "token" if token == "all-token" and not path.startswith("/sessions") else "session"
+        self.statuses[kind, status] = self.statuses.get((kind, status), 0) + 1
+        return status, answer
 
     def step(self):
         choice = self.random.random()
@@ -291,7 +301,7 @@ class Faults(Servers):
     def run_clients(self, servers, trouble, enough, sessions_end):
         """For SECONDS, and until `enough` has happened: on a busy machine that takes longer."""
         over, begin = threading.Event(), time.monotonic()
-        clients = [Client(number, servers, over, sessions_end) for number in range(4)]
+        clients = [SessionClient(number, servers, over, sessions_end) for number in range(4)]
         for client in clients:
             client.start()
 

@@ -28,8 +28,8 @@ namespace fractal {
 enum class MilvusConsistency : std::uint8_t { strong, session, bounded };
 
 struct MilvusOptions {
-  // milvus://[token@|user:password@]host[:port][/database][?prefix=...&consistency=...&ca=FILE&wait=yes], milvus+tls://... with TLS.
-  // What it names counts before the fields below. Messages name neither password nor token.
+  // milvus://[token@|user:password@]host[:port][/database][?prefix=...&consistency=...&ca=FILE&wait=yes&grace=MS],
+  // milvus+tls://... with TLS. What it names counts before the fields below. Messages name neither password nor token.
   std::string url{};
   std::string prefix = "fractal";  // of the collections' names: letters, digits and _
   MilvusConsistency consistency = MilvusConsistency::session;
