@@ -406,6 +406,7 @@ Result<void> RedisStore::leave_counted(const VersionPlace& place, const EpochKey
                                        std::vector<StoredVersion>& versions, const Control* control) {
   if (versions.empty()) return {};
   std::vector<std::string> members;
+  members.reserve(versions.size());
   for (const StoredVersion& version : versions) {
     members.push_back(member_of(version_name(version.id, version.born), version.kind));
   }
