@@ -1,7 +1,8 @@
 // What the index on Milvus costs beside the same calls by gRPC alone: batches of vectors written, searches answered.
 //   milvus_bench --url milvus://... [--vectors N] [--dimension N] [--searches N]
 // The two sides take turns, each in a collection of its own with the same rows. The bare side sends and asks for what a
-// program must that keeps vectors by id there: no marks, no versions, no vectors in the reply.
+// program must that keeps vectors by id there: no marks, no versions, no vectors in the reply. And what an index that no
+// server answers holds of what waits for it.
 #include "bench/arguments.h"
 #include "bench/timing.h"
 
@@ -9,7 +10,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <memory>
 #include <random>
 #include <span>
@@ -57,10 +60,15 @@ class Bare {
     }
     timestamp_ = client_->upsert(plan_.name, rows, nullptr).value();
   }
-  std::size_t search(std::span<const float> vector) {
+  std::vector<MemoryId> search(std::span<const float> vector) {
     constexpr std::array<std::string_view, 1> fields{"id"};
     const milvus::Client::Nearest nearest{.vector = vector, .k = k, .metric = "COSINE", .fields = fields};
-    return client_->search(plan_.name, "space == 1", nearest, {.timestamp = timestamp_}, nullptr).value().size();
+    std::vector<MemoryId> ids;
+    for (const milvus::Row& row :
+         client_->search(plan_.name, "space == 1", nearest, {.timestamp = timestamp_}, nullptr).value()) {
+      ids.push_back(static_cast<MemoryId>(row.id));
+    }
+    return ids;
   }
 
  private:
@@ -69,85 +77,156 @@ class Bare {
   std::uint64_t timestamp_ = 0;
 };
 
+class Run {
+ public:
+  Run(MilvusOptions options, std::size_t vectors, std::size_t dimension, std::size_t searches)
+      : options_(std::move(options)), vectors_(vectors), dimension_(dimension), searches_(searches) {
+    record_.number = 1;
+    record_.dimension = static_cast<std::uint32_t>(dimension);
+    for (auto& centre : centres_) {
+      std::normal_distribution<float> normal;
+      for (float& x : centre) x = normal(random_);
+    }
+  }
+  ~Run() {
+    const auto read = milvus::read_url(options_).value();
+    (void)milvus::MilvusStore(milvus::Client::open(read.second, read.first).value(), "fractal_" + identity_, read.first)
+        .drop_all();
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  void write() {
+    Sides wrote;
+    for (std::size_t begin = 0; begin < vectors_; begin += batch) {
+      const auto changes = next_batch();
+      for (const bool ours : {(begin / batch) % 2 == 0, (begin / batch) % 2 != 0}) {
+        (ours ? wrote.ours : wrote.bare) += bench::seconds([&] {
+          if (ours) {
+            index_->apply(record_, record_.sequence - batch, changes).value();
+          } else {
+            bare_.write(changes);
+          }
+        });
+      }
+    }
+    const auto rows = static_cast<double>(vectors_);
+    fmt::print("{} vectors of {} components, batches of {}\n", vectors_, dimension_, batch);
+    fmt::print("write   bare {:8.0f} rows/s   index {:8.0f} rows/s   {:.2f}\n", rows / wrote.bare, rows / wrote.ours,
+               wrote.bare / wrote.ours);
+  }
+
+  // One in a hundred has a second version from now on: each search looks them up.
+  void replace() {
+    std::vector<VectorChange> changes;
+    const std::uint64_t from = record_.sequence;
+    for (std::size_t i = 0; i < vectors_; i += 100) {
+      all_[i] = vector_of(random_, dimension_, centres_);
+      changes.push_back(change_of(i, ++record_.sequence));
+    }
+    index_->apply(record_, from, changes).value();
+    bare_.write(changes);
+  }
+
+  void search(const char* what) {
+    std::vector<double> ours, plain;
+    Sides found;
+    for (std::size_t i = 0; i < searches_; ++i) {
+      const auto vector = vector_of(random_, dimension_, centres_);
+      const auto wanted = nearest(vector);
+      for (const bool by_index : {i % 2 == 0, i % 2 != 0}) {
+        std::vector<MemoryId> ids;
+        const double time = bench::seconds([&] { ids = by_index ? search_index(vector) : bare_.search(vector); });
+        if (ids.size() != k) throw std::runtime_error("a short answer");
+        (by_index ? ours : plain).push_back(1e3 * time);
+        const auto among = [&](MemoryId id) { return std::find(wanted.begin(), wanted.end(), id) != wanted.end(); };
+        (by_index ? found.ours : found.bare) += static_cast<double>(std::count_if(ids.begin(), ids.end(), among));
+      }
+    }
+    const auto most = static_cast<double>(searches_ * k);
+    fmt::print("search  bare {:8.2f} ms       index {:8.2f} ms       {:.2f}   recall@{} {:.3f} and {:.3f}{}\n",
+               bench::median(plain), bench::median(ours), bench::median(plain) / bench::median(ours), k,
+               found.bare / most, found.ours / most, what);
+  }
+
+  // Nobody answers, and every write waits to be delivered.
+  void lag() {
+    MilvusOptions options{.url = "milvus://127.0.0.1:1", .queue_bytes = 8u << 20};
+    const auto index = milvus::make_milvus_index(options, identity_ + "_lag", source_);
+    std::uint64_t most = 0, written = 0;
+    record_.sequence = record_.last_id = record_.vectors = 0;
+    all_.clear();
+    for (std::size_t begin = 0; begin < vectors_; begin += batch) {
+      const auto changes = next_batch();
+      (*index)->apply(record_, record_.sequence - batch, changes).value();
+      for (const VectorChange& change : changes) written += change.vector.size_bytes();
+      most = std::max(most, (*index)->bytes(1));
+    }
+    fmt::print("lagging by {:.0f} MB of vectors: at most {:.1f} MB in memory, of {} allowed\n",
+               static_cast<double>(written) / 1e6, static_cast<double>(most) / 1e6, 8);
+  }
+
+ private:
+  VectorChange change_of(std::size_t place, std::uint64_t sequence) const {
+    return {.id = first_id(1) + place + 1,
+            .sequence = sequence,
+            .vector = all_[place],
+            .fields = {.key = Coordinate{1, static_cast<double>(place)}.key()}};
+  }
+  std::vector<VectorChange> next_batch() {
+    std::vector<VectorChange> changes;
+    for (std::size_t i = 0; i < batch; ++i) {
+      all_.push_back(vector_of(random_, dimension_, centres_));
+      changes.push_back(change_of(all_.size() - 1, ++record_.sequence));
+    }
+    record_.last_id = record_.vectors = all_.size();
+    return changes;
+  }
+  std::vector<MemoryId> search_index(std::span<const float> vector) {
+    std::vector<MemoryId> ids;
+    const VectorQuery query{.vector = vector, .k = k, .as_of = record_.sequence};
+    for (const auto& entry : index_->search(record_, query).value().entries) ids.push_back(entry.id);
+    return ids;
+  }
+  // By cosine, compared one by one.
+  std::vector<MemoryId> nearest(std::span<const float> vector) const {
+    std::vector<std::pair<double, MemoryId>> all;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      double product = 0, square = 0;
+      for (std::size_t d = 0; d < dimension_; ++d) {
+        product += double{vector[d]} * all_[i][d];
+        square += double{all_[i][d]} * all_[i][d];
+      }
+      all.emplace_back(-product / std::sqrt(square), first_id(1) + i + 1);
+    }
+    std::partial_sort(all.begin(), all.begin() + k, all.end());
+    std::vector<MemoryId> ids;
+    for (std::size_t i = 0; i < k; ++i) ids.push_back(all[i].second);
+    return ids;
+  }
+
+  const MilvusOptions options_;
+  const std::size_t vectors_, dimension_, searches_;
+  const std::string identity_ = fmt::format("bench{:08x}", std::random_device{}());
+  SpaceRecord record_;
+  const RemoteSource source_{.newest = [this](const SpaceRecord&) -> Result<SpaceRecord> { return record_; },
+                             .read = [](const Space&, const RemoteSource::Read&) -> Result<void> { return {}; }};
+  const std::shared_ptr<MilvusIndex> index_ = milvus::make_milvus_index(options_, identity_, source_).value();
+  Bare bare_{options_, "fractal_" + identity_ + "_bare", dimension_};
+  std::mt19937_64 random_{7};
+  std::vector<std::vector<float>> centres_{topics, std::vector<float>(dimension_)};
+  std::vector<std::vector<float>> all_{};  // as they are now
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto given = bench::options_of(argc, argv);
-  const std::size_t vectors = bench::number_of(given, "--vectors", 50'000),
-                    dimension = bench::number_of(given, "--dimension", 384),
-                    searches = bench::number_of(given, "--searches", 400);
-  const MilvusOptions options{.url = given.at("--url"), .wait = true};
-  const std::string identity = fmt::format("bench{:08x}", std::random_device{}());
-  SpaceRecord record;
-  record.number = 1;
-  record.dimension = static_cast<std::uint32_t>(dimension);
-  const RemoteSource source{.newest = [&](const SpaceRecord&) -> Result<SpaceRecord> { return record; },
-                            .read = [](const Space&, const RemoteSource::Read&) -> Result<void> { return {}; }};
-  const auto index = milvus::make_milvus_index(options, identity, source).value();
-  Bare bare(options, "fractal_" + identity + "_bare", dimension);
-
-  std::mt19937_64 random(7);
-  std::vector<std::vector<float>> centres(topics, std::vector<float>(dimension));
-  std::normal_distribution<float> normal;
-  for (auto& centre : centres) {
-    for (float& x : centre) x = normal(random);
-  }
-  Sides wrote;
-  std::vector<std::vector<float>> batch_vectors(batch);
-  for (std::size_t begin = 0; begin < vectors; begin += batch) {
-    std::vector<VectorChange> changes;
-    for (std::size_t i = 0; i < batch; ++i) {
-      batch_vectors[i] = vector_of(random, dimension, centres);
-      changes.push_back({first_id(1) + begin + i + 1, begin + i + 1, batch_vectors[i]});
-    }
-    const std::uint64_t from = record.sequence;
-    record.sequence = record.last_id = record.vectors = begin + batch;
-    for (const bool ours : {(begin / batch) % 2 == 0, (begin / batch) % 2 != 0}) {
-      (ours ? wrote.ours : wrote.bare) += bench::seconds([&] {
-        if (ours) {
-          index->apply(record, from, changes).value();
-        } else {
-          bare.write(changes);
-        }
-      });
-    }
-  }
-  const auto rows = static_cast<double>(vectors);
-  fmt::print("{} vectors of {} components, batches of {}\n", vectors, dimension, batch);
-  fmt::print("write   bare {:8.0f} rows/s   index {:8.0f} rows/s   {:.2f}\n", rows / wrote.bare, rows / wrote.ours,
-             wrote.bare / wrote.ours);
-
-  for (const bool replaced : {false, true}) {
-    if (replaced) {
-      // One in a hundred has a second version from now on: each search looks them up.
-      std::vector<VectorChange> changes;
-      std::vector<std::vector<float>> kept;
-      for (std::size_t i = 0; i < vectors; i += 100) kept.push_back(vector_of(random, dimension, centres));
-      const std::uint64_t from = record.sequence;
-      for (std::size_t i = 0; i < kept.size(); ++i)
-        changes.push_back({first_id(1) + i * 100 + 1, ++record.sequence, kept[i]});
-      index->apply(record, from, changes).value();
-      bare.write(changes);
-    }
-    std::vector<double> ours, plain;
-    for (std::size_t i = 0; i < searches; ++i) {
-      const auto vector = vector_of(random, dimension, centres);
-      for (const bool first : {i % 2 == 0, i % 2 != 0}) {
-        std::size_t found = 0;
-        const double time = bench::seconds([&] {
-          const VectorQuery query{.vector = vector, .k = k, .as_of = record.sequence};
-          found = first ? index->search(record, query).value().entries.size() : bare.search(vector);
-        });
-        if (found != k) throw std::runtime_error("a short answer");
-        (first ? ours : plain).push_back(1e3 * time);
-      }
-    }
-    fmt::print("search  bare {:8.2f} ms       index {:8.2f} ms       {:.2f}{}\n", bench::median(plain),
-               bench::median(ours), bench::median(plain) / bench::median(ours),
-               replaced ? "   (with versions to look up)" : "");
-  }
-  const auto read = milvus::read_url(options).value();
-  milvus::MilvusStore(milvus::Client::open(read.second, read.first).value(), "fractal_" + identity, read.first)
-      .drop_all()
-      .value();
+  Run run({.url = given.at("--url"), .wait = true}, bench::number_of(given, "--vectors", 50'000) / batch * batch,
+          bench::number_of(given, "--dimension", 384), bench::number_of(given, "--searches", 400));
+  run.write();
+  run.search("");
+  run.replace();
+  run.search("   (with versions to look up)");
+  run.lag();
 }

@@ -20,7 +20,7 @@ using Keep = Cache::Keep;
 
 namespace {
 
-using Time = std::chrono::steady_clock::time_point;
+using Instant = std::chrono::steady_clock::time_point;
 
 // Written and read by one thread, so that it is known what can be there.
 class Client {
@@ -72,7 +72,7 @@ class Client {
   struct Possible {
     std::string value{};  // empty: nothing is there
     bool answered = true;
-    Time when{};
+    Instant when{};
   };
 
   void count(bool good) {
@@ -81,7 +81,7 @@ class Client {
   }
   void note(std::size_t key, const std::string& value, bool good) {
     count(good);
-    const Time now = std::chrono::steady_clock::now();
+    const Instant now = std::chrono::steady_clock::now();
     if (good) {
       std::erase_if(possible_[key], [&](const Possible& one) { return one.answered || one.when < now - longest_way; });
     }
@@ -121,8 +121,8 @@ TEST_CASE("through a network that fails") {
   for (Client& client : clients) {
     threads.emplace_back([&] {
       const auto latest = until + 60s;
-      for (auto now = Time(); client.wrong.empty() && (now < until || (!all_met() && now < latest));
-           now = Time::clock::now()) {
+      for (auto now = Instant(); client.wrong.empty() && (now < until || (!all_met() && now < latest));
+           now = Instant::clock::now()) {
         client.step();
       }
     });
