@@ -363,8 +363,11 @@ Result<void> RedisStore::fetch(const VersionPlace& place, const EpochKeys& keys,
     FRACTAL_TRY_INTO(const Reply vectors, read(place, keys, moment, ask, some.size(), control));
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (some[i].kind == VersionKind::removed) continue;
-      some[i].vector = vector_of(vectors.list[i].text);
-      if (vectors.list[i].kind == Reply::Kind::nothing) missing.push_back(some[i]);
+      if (vectors.list[i].kind == Reply::Kind::nothing) {
+        missing.push_back(some[i]);
+      } else {
+        some[i].vector = vector_of(vectors.list[i].text);
+      }
     }
   }
   if (missing.empty()) return {};
