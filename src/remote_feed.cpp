@@ -34,12 +34,7 @@ class Versions {
     const bool had = !had_.insert(change.id).second;
     if (change.vector.empty() && anew_ && !had) return {};  // nothing to end
     const std::uint64_t counter = change.id - first_id(to_.number);
-    Version version{.id = change.id, .born = change.sequence, .vector = change.vector, .fields = change.fields};
-    if (change.vector.empty()) {
-      version.kind = VersionKind::removed;
-    } else {
-      FRACTAL_TRY_INTO(version.kind, kind_of(to_, change));
-    }
+    FRACTAL_TRY_INTO(Version version, version_of(to_, change));
     const bool again = had || gaps_ || version.kind == VersionKind::removed || (!anew_ && counter <= before_.last_id);
     mark_.raw = mark_.raw || version.kind == VersionKind::raw;
     mark_.again = mark_.again || again;
@@ -74,7 +69,9 @@ class Versions {
 
 }  // namespace
 
-Result<VersionKind> kind_of(const SpaceRecord& space, const VectorChange& change) {
+Result<Version> version_of(const SpaceRecord& space, const VectorChange& change) {
+  Version version{.id = change.id, .born = change.sequence, .kind = VersionKind::removed};
+  if (change.vector.empty()) return version;
   if (change.vector.size() != space.dimension) {
     return make_error(Errc::corruption, "{}: memory {} has {} components, its space {}", name, change.id,
                       change.vector.size(), space.dimension);
@@ -84,7 +81,10 @@ Result<VersionKind> kind_of(const SpaceRecord& space, const VectorChange& change
     return make_error(Errc::corruption, "{}: the vector of memory {} is not finite, or zero where cosines count", name,
                       change.id);
   }
-  return is_comparable(square) ? VersionKind::living : VersionKind::raw;
+  version.kind = is_comparable(square) ? VersionKind::living : VersionKind::raw;
+  version.vector = change.vector;
+  version.fields = change.fields;
+  return version;
 }
 
 // ---- What this process knows -------------------------------------------------------------------------------------

@@ -107,9 +107,9 @@ Result<ReconcileReport> RemoteIndex::reconcile(const SpaceRecord& record, const 
     const auto write = [&]() -> Result<void> {
       std::vector<Version> versions;
       for (const VectorChange& change : changes.views()) {
-        FRACTAL_TRY_INTO(const VersionKind kind, kind_of(record, change));
-        searched.mark.raw = searched.mark.raw || kind == VersionKind::raw;
-        versions.push_back({change.id, change.sequence, kind, change.vector});
+        FRACTAL_TRY_INTO(Version version, version_of(record, change));
+        searched.mark.raw = searched.mark.raw || version.kind == VersionKind::raw;
+        versions.push_back(std::move(version));
       }
       FRACTAL_TRY_INTO(const std::uint64_t token, send(searched.place, searched.mark.epoch, versions));
       searched.mark.token = std::max(searched.mark.token, token);

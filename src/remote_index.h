@@ -123,8 +123,8 @@ class RemoteIndex : public VectorIndex {
   std::thread worker_;
 };
 
-// remote_feed.cpp: living or raw; corruption if the space cannot have that vector.
-Result<VersionKind> kind_of(const SpaceRecord& space, const VectorChange& change);
+// remote_feed.cpp: what a change leaves, with views of its vector. corruption if the space cannot have that vector.
+Result<Version> version_of(const SpaceRecord& space, const VectorChange& change);
 
 // remote_search.cpp
 // The server's sums of float32 neither overflow nor vanish. Square: a vector's product with itself.

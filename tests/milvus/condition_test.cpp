@@ -122,8 +122,9 @@ class Rows {
 // An index on the server beside one in the process.
 struct Pair {
   std::shared_ptr<Storage> storage = make_memory_storage();
-  FractalMemory far =
-      open(storage, open_milvus_index({.url = testing::milvus_server(), .wait = true}, storage).value());
+  std::shared_ptr<MilvusIndex> index =
+      open_milvus_index({.url = testing::milvus_server(), .wait = true}, storage).value();
+  FractalMemory far = open(storage, index);
   FractalMemory near = open(storage, make_flat_index());
 
   static FractalMemory open(std::shared_ptr<Storage> storage, std::shared_ptr<VectorIndex> index) {
@@ -140,6 +141,26 @@ struct Pair {
       CHECK(found.hits[i].memory.coordinate == wanted.hits[i].memory.coordinate);
     }
     CHECK_MESSAGE(found.plan.find(plan) != std::string::npos, found.plan);
+  }
+
+  // The vectors of these memories go from the server, behind everybody's back, and are mended.
+  void lose_and_mend(const std::vector<Coordinate>& coordinates) const {
+    const auto view = storage->read({}).value();
+    const SpaceRecord& record = view->space();
+    std::vector<VersionStore::Name> names;
+    for (const Coordinate& coordinate : coordinates) {
+      const auto row = view->get(coordinate.key(), Columns::header).value();
+      names.emplace_back(row->id, row->vector_sequence);
+    }
+    const auto store = testing::milvus_store(storage->setting("milvus/identity").value().value());
+    const VersionPlace place{
+        .space = record.space, .number = record.number, .dimension = record.dimension, .metric = record.metric};
+    const std::uint64_t epoch = store->mark(place).value().epoch;
+    REQUIRE(store->erase(place, epoch, names).has_value());
+    const auto pull = [&](std::uint64_t after, const VectorVisitor& visit) {
+      return view->vectors(after, index->columns(), visit);
+    };
+    CHECK(index->reconcile(record, pull, {}).value().missing == names.size());
   }
 };
 
@@ -207,6 +228,15 @@ TEST_CASE("many memories are chosen by what they have in common") {
   }
   for (int round = 0; round < 10; ++round) {
     pair.check(vector(), {.top_k = 50, .filter = round % 2 == 0 ? semantic : !semantic}, "by condition");
+  }
+  // What is mended has its type, too.
+  std::vector<Coordinate> lost;
+  for (int i = 1'001; i < 1'301; ++i) {
+    if (i % 6 != 0) lost.push_back(at(i));
+  }
+  pair.lose_and_mend(lost);
+  for (std::size_t i = 0; i < lost.size(); i += 20) {
+    pair.check(pair.far.retrieve(lost[i])->embedding, {.top_k = 3, .filter = semantic}, "by condition");
   }
   CHECK(pair.far.verify()->problems.empty());
 }
