@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -123,10 +124,8 @@ VersionCondition condition_of(const Filter& filter, std::string_view prefix) {
 }
 
 std::string place_of(std::string_view key) {
-  std::string place;
-  place.reserve(2 * key.size());
-  for (const char byte : key) fmt::format_to(std::back_inserter(place), "{:02x}", static_cast<unsigned char>(byte));
-  return place;
+  const std::span bytes(reinterpret_cast<const unsigned char*>(key.data()), key.size());
+  return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
 
 }  // namespace fractal::milvus

@@ -15,9 +15,9 @@ namespace fractal::sqlite_backend {
 
 // The columns of a get_, find_, fetch_, scan_ or list statement.
 Result<void> read_row(Connection& connection, const Query& query, Columns columns, Row& row);
-// Appends all rows that a query delivers.
 // From this column on: coordinate_key, memory_type, created_at.
 Result<VectorFields> read_vector_fields(const Connection& connection, const Query& query, int column);
+// Appends all rows that a query delivers.
 Result<void> read_rows(Connection& connection, Query& query, Columns columns, std::vector<Row>& rows);
 // The only row, if there is one.
 Result<std::optional<Row>> read_one(Connection& connection, Query& query, Columns columns);

@@ -187,9 +187,9 @@ constexpr void set_history(Set set) {
   set(Sql::every_vector, "read vectors",
       "SELECT id, sequence, embedding FROM sfm_vector_embeddings WHERE id BETWEEN ?1 AND ?2 ORDER BY id");
   set(Sql::every_vector_with_fields, "read vectors",
-      "SELECT e.id, e.sequence, e.embedding, m.coordinate_key, m.memory_type, m.created_at FROM sfm_vector_embeddings "
-      "AS e "
-      "JOIN sfm_memories AS m ON m.id = e.id WHERE e.id BETWEEN ?1 AND ?2 ORDER BY e.id");
+      "SELECT e.id, e.sequence, e.embedding, m.coordinate_key, m.memory_type, m.created_at "
+      "FROM sfm_vector_embeddings AS e JOIN sfm_memories AS m ON m.id = e.id WHERE e.id BETWEEN ?1 AND ?2 "
+      "ORDER BY e.id");
   set(Sql::cleared_vectors, "read vectors",
       "SELECT id, vector_sequence FROM sfm_memories INDEXED BY sfm_memories_by_sequence "
       "WHERE space = ?1 AND sequence > 0 AND vector_sequence > 0 AND has_vector = 0");
@@ -197,9 +197,8 @@ constexpr void set_history(Set set) {
       "SELECT m.id, m.vector_sequence, e.embedding FROM sfm_memories AS m INDEXED BY "
       "sfm_memories_by_sequence" FRACTAL_VECTORS " WHERE m.space = ?1 AND m.sequence > ?2 AND m.vector_sequence > ?2");
   set(Sql::changed_vectors_with_fields, "read vectors",
-      "SELECT m.id, m.vector_sequence, e.embedding, m.coordinate_key, m.memory_type, m.created_at FROM sfm_memories AS "
-      "m "
-      "INDEXED BY sfm_memories_by_sequence" FRACTAL_VECTORS
+      "SELECT m.id, m.vector_sequence, e.embedding, m.coordinate_key, m.memory_type, m.created_at "
+      "FROM sfm_memories AS m INDEXED BY sfm_memories_by_sequence" FRACTAL_VECTORS
       " WHERE m.space = ?1 AND m.sequence > ?2 AND m.vector_sequence > ?2");
   set(Sql::removed_memories, "read vectors",
       "SELECT id, sequence FROM sfm_removals WHERE space = ?1 AND sequence > ?2 AND kind = 1");
