@@ -5,11 +5,11 @@
 #include "backends/milvus/expression.h"
 #include "src/error.h"
 #include "src/validate.h"
+#include "src/version_text.h"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <sstream>
 
 namespace fractal::milvus {
 namespace {
@@ -30,15 +30,6 @@ std::string quoted(std::string_view text) { return literal(text).value_or("\"\""
 
 std::string key_of(MemoryId id, std::uint64_t born, std::uint64_t epoch) {
   return fmt::format("v.{}.{}.{}", id, born, epoch);
-}
-
-std::string_view metric_name(Metric metric) {
-  switch (metric) {
-    case Metric::dot: return "IP";
-    case Metric::l2: return "L2";
-    case Metric::cosine: break;
-  }
-  return "COSINE";
 }
 
 // Milvus takes no vector of one component: such a one has a zero behind it.
@@ -203,8 +194,7 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
 }
 
 Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark& mark) {
-  const std::string note =
-      fmt::format("{} {} {} {:d} {:d}", mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
+  const std::string note = mark_text(mark);
   const std::vector<float> none = unit(place);
   WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
                  .epoch = as_signed(mark.epoch),
@@ -296,10 +286,10 @@ Result<VersionMark> MilvusStore::mark(const VersionPlace& place) {
   VersionMark mark;
   for (const Row& row : rows) {
     if (row.kind != kind_mark || static_cast<std::uint64_t>(row.epoch) <= mark.epoch) continue;
-    mark = {.epoch = static_cast<std::uint64_t>(row.epoch), .applied = static_cast<std::uint64_t>(row.born)};
-    std::istringstream note(row.note);
-    note >> mark.vectors >> mark.last_id >> mark.token >> mark.raw >> mark.again;
-    if (!note) return make_error(Errc::io, "{}: a mark of space {} cannot be read", name(), place.number);
+    mark = {.epoch = static_cast<std::uint64_t>(row.epoch)};
+    if (!read_mark_text(row.note, mark)) {
+      return make_error(Errc::io, "{}: a mark of space {} cannot be read", name(), place.number);
+    }
   }
   for (const Row& row : rows) {
     if (row.kind != kind_cleaned || static_cast<std::uint64_t>(row.epoch) != mark.epoch) continue;

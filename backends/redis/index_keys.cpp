@@ -1,20 +1,13 @@
 // Invariant: two things have two names, and what is parsed is what was written.
 #include "backends/redis/index_keys.h"
 
+#include "src/version_text.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
 
 namespace fractal::redis_backend {
-
-std::string_view metric_name(Metric metric) {
-  switch (metric) {
-    case Metric::dot: return "IP";
-    case Metric::l2: return "L2";
-    case Metric::cosine: break;
-  }
-  return "COSINE";
-}
 
 std::string hex(std::uint64_t number) { return fmt::format("{:016x}", number); }
 

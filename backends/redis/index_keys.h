@@ -26,8 +26,6 @@
 
 namespace fractal::redis_backend {
 
-std::string_view metric_name(Metric metric);  // COSINE, IP, L2
-
 std::string hex(std::uint64_t number);
 std::optional<std::uint64_t> from_hex(std::string_view digits);
 

@@ -5,6 +5,7 @@
 
 #include "backends/redis/index_scripts.h"
 #include "src/error.h"
+#include "src/version_text.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +16,6 @@
 #include <deque>
 #include <iterator>
 #include <random>
-#include <sstream>
 
 namespace fractal::redis_backend {
 namespace {
@@ -216,8 +216,7 @@ Result<void> RedisStore::put_mark(const VersionPlace& place, const VersionMark& 
   const std::string epoch = hex(mark.epoch), token = fmt::to_string(mark.token);
   const EpochKeys keys(place_keys, place.number, epoch);
   const SpaceKeys space(place_keys, place.number);
-  const std::string text =
-      fmt::format("{} {} {} {} {:d} {:d}", mark.applied, mark.vectors, mark.last_id, mark.token, mark.raw, mark.again);
+  const std::string text = mark_text(mark);
   FRACTAL_TRY_INTO(const Reply put,
                    server_.ask_one({{"2", space.marks(), keys.writes(), token, epoch, text}, mark_script}, nullptr));
   if (put.number == 0) return lost(place, mark.epoch);
@@ -315,9 +314,9 @@ Result<VersionMark> RedisStore::mark(const VersionPlace& place) {
     const auto epoch = from_hex(all.list[i].text);
     if (!epoch || *epoch <= mark.epoch) continue;
     VersionMark read{.epoch = *epoch};
-    std::istringstream text(all.list[i + 1].text);
-    text >> read.applied >> read.vectors >> read.last_id >> read.token >> read.raw >> read.again;
-    if (!text) return make_error(Errc::io, "{}: a mark of space {} cannot be read", name(), place.number);
+    if (!read_mark_text(all.list[i + 1].text, read)) {
+      return make_error(Errc::io, "{}: a mark of space {} cannot be read", name(), place.number);
+    }
     const EpochKeys epoch_keys(keys, place.number, all.list[i].text);
     const std::string token = fmt::to_string(read.token);
     FRACTAL_TRY_INTO(const Reply there, server_.ask_one({{"ZSCORE", epoch_keys.writes(), token}}, nullptr));

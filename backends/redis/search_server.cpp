@@ -7,6 +7,7 @@
 #include "backends/redis/index_scripts.h"
 #include "src/error.h"
 #include "src/validate.h"
+#include "src/version_text.h"
 
 #include <algorithm>
 #include <array>
