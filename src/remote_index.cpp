@@ -152,7 +152,7 @@ Result<ReconcileReport> RemoteIndex::reconcile(std::uint64_t number, const Contr
     const std::lock_guard lock(space->mutex);
     of = space->place.space;
   }
-  FRACTAL_TRY(source_.read(of, [&](const SpaceRecord& record, const Pull& pull) -> Result<void> {
+  FRACTAL_TRY(source_.read(of, columns(), [&](const SpaceRecord& record, const Pull& pull) -> Result<void> {
     if (record.number != number) return {};
     FRACTAL_TRY_INTO(report, reconcile(record, pull, control));
     return {};
@@ -174,7 +174,7 @@ Result<void> RemoteIndex::build(std::uint64_t number, bool anew, const Control& 
       const std::lock_guard lock(space->mutex);
       of = space->place.space;
     }
-    return source_.read(of, [&](const SpaceRecord& record, const Pull& pull) -> Result<void> {
+    return source_.read(of, columns(), [&](const SpaceRecord& record, const Pull& pull) -> Result<void> {
       const auto now = space_of(record);
       if (record.number != number || now != space || record.dimension == 0) return {};
       const std::lock_guard turn(space->feeding);

@@ -6,6 +6,8 @@
 #ifndef FRACTAL_SRC_REMOTE_INDEX_H
 #define FRACTAL_SRC_REMOTE_INDEX_H
 
+#include <fractal/remote_vector_index.h>
+
 #include "src/followed_storage.h"
 #include "src/remote_space.h"
 #include "src/space_map.h"
@@ -28,6 +30,7 @@ namespace fractal {
 struct RemoteSetting {
   bool wait = false;                                       // apply() and catch_up() return when all is sent
   std::uint64_t queue_bytes = 64u << 20;                   // of a space
+  std::uint64_t most_scanned = 100'000;                    // VectorIndex::most_scanned()
   std::chrono::milliseconds grace{60'000};                 // superseded versions stay so long
   std::size_t batch_rows = 1'000, batch_bytes = 4u << 20;  // of one delivery
 };
@@ -36,13 +39,8 @@ struct RemoteSetting {
 struct RemoteSource {
   using Read = std::function<Result<void>(const SpaceRecord& record, const VectorIndex::Pull& pull)>;
   NewestRecord newest;
-  // The newest view of it.
-  std::function<Result<void>(const Space& space, const Read& read)> read;
-};
-
-struct ReconcileReport {
-  std::uint64_t vectors = 0;                          // of the rows
-  std::uint64_t missing = 0, stale = 0, orphans = 0;  // in the index, mended
+  // The newest view of it, with what `columns` says of each vector.
+  std::function<Result<void>(const Space& space, VectorColumns columns, const Read& read)> read;
 };
 
 // A space as of a moment.
@@ -52,7 +50,7 @@ struct SearchedRemote {
   std::uint64_t living = 0;
 };
 
-class RemoteIndex : public VectorIndex {
+class RemoteIndex final : public RemoteVectorIndex {
  public:
   RemoteIndex(std::shared_ptr<VersionStore> store, RemoteSource source, RemoteSetting setting);
   ~RemoteIndex() override;
@@ -60,6 +58,7 @@ class RemoteIndex : public VectorIndex {
   Result<void> apply(const SpaceRecord& to, std::uint64_t from, std::span<const VectorChange> changes) override;
   Result<void> catch_up(const SpaceRecord& to, const Pull& pull) override;
   Result<VectorHits> search(const SpaceRecord& record, const VectorQuery& query) override;
+  std::uint64_t most_scanned() const override { return setting_.most_scanned; }
   VectorColumns columns() const override { return store_->columns(); }
   void drop(std::uint64_t space) override;
   Stats stats(std::uint64_t number) override;
@@ -70,11 +69,8 @@ class RemoteIndex : public VectorIndex {
   Result<std::vector<std::string>> verify(const SpaceRecord& record, const Pull& pull, const Control& control) override;
   std::vector<std::string> problems() override;
 
-  // Compares ids, versions and components of a space with its rows and mends what differs.
-  Result<ReconcileReport> reconcile(const SpaceRecord& record, const Pull& pull, const Control& control);
-  Result<ReconcileReport> reconcile(std::uint64_t number, const Control& control);
-  // Until everything that apply() has taken is sent, or the control says stop. False: it is not.
-  bool flush(std::uint64_t number, const Control& control);
+  Result<ReconcileReport> reconcile(const SpaceRecord& record, const Pull& pull, const Control& control) override;
+  bool flush(std::uint64_t number, const Control& control) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -95,7 +91,8 @@ class RemoteIndex : public VectorIndex {
   void note_failure(RemoteSpace& space, const Error& error);
 
   // remote_index.cpp
-  Error note_lost(RemoteSpace& space, Error error);  // not_found only
+  Result<ReconcileReport> reconcile(std::uint64_t number, const Control& control);  // as of now
+  Error note_lost(RemoteSpace& space, Error error);                                 // not_found only
   Result<SearchedRemote> brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull);
 
   // remote_worker.cpp

@@ -24,7 +24,9 @@ RemoteIndex::RemoteIndex(std::shared_ptr<VersionStore> store, RemoteSource sourc
   worker_ = std::thread([this] { work(); });
 }
 
+// The worker may be in a call.
 RemoteIndex::~RemoteIndex() {
+  store_->stop();
   stopping_ = true;
   {
     const std::lock_guard lock(mutex_);
@@ -120,7 +122,7 @@ Result<void> RemoteIndex::follow(RemoteSpace& space) {
     of.space = space.place.space;
     of.number = space.place.number;
   }
-  FRACTAL_TRY(source_.read(of.space, [&](const SpaceRecord& to, const Pull& pull) -> Result<void> {
+  FRACTAL_TRY(source_.read(of.space, columns(), [&](const SpaceRecord& to, const Pull& pull) -> Result<void> {
     if (to.number != of.number) return {};  // erased
     const auto now = space_of(to);          // of another dimension, perhaps
     if (now.get() != &space) return {};

@@ -105,6 +105,7 @@ class VersionStore {
   virtual ~VersionStore() = default;
   virtual std::string name() const = 0;
   virtual std::string problem() = 0;  // for health(); empty: none
+  virtual void stop() = 0;            // calls under way end soon, and no new ones begin
   // Of one call.
   virtual std::size_t most_k() const = 0;
   virtual std::size_t most_ids() const = 0;

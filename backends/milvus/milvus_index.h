@@ -19,8 +19,8 @@ namespace fractal::milvus {
 Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options);
 
 // `identity` tells the collections of one storage from another's.
-Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& given, const std::string& identity,
-                                                       RemoteSource source);
+Result<std::shared_ptr<RemoteVectorIndex>> make_milvus_index(const MilvusOptions& given, const std::string& identity,
+                                                             RemoteSource source);
 
 }  // namespace fractal::milvus
 

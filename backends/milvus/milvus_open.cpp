@@ -66,8 +66,6 @@ Result<void> check(const MilvusOptions& options) {
   return {};
 }
 
-using Index = OpenedRemoteIndex<MilvusIndex, MilvusReport, MilvusStore>;
-
 }  // namespace
 
 Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options) {
@@ -117,28 +115,31 @@ Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options) 
   return std::pair(std::move(options), std::move(address));
 }
 
-Result<std::shared_ptr<MilvusIndex>> make_milvus_index(const MilvusOptions& given, const std::string& identity,
-                                                       RemoteSource source) {
+Result<std::shared_ptr<RemoteVectorIndex>> make_milvus_index(const MilvusOptions& given, const std::string& identity,
+                                                             RemoteSource source) {
   FRACTAL_TRY_INTO(const auto read, read_url(given));
   const auto& [options, address] = read;
   FRACTAL_TRY_INTO(auto client, Client::open(address, options));
   auto store =
       std::make_shared<MilvusStore>(std::move(client), fmt::format("{}_{}", options.prefix, identity), options);
-  const RemoteSetting setting{.wait = options.wait, .queue_bytes = options.queue_bytes, .grace = options.grace};
-  return std::shared_ptr<MilvusIndex>(
-      std::make_shared<Index>(std::move(store), std::move(source), setting, options.most_scanned));
+  const RemoteSetting setting{.wait = options.wait,
+                              .queue_bytes = options.queue_bytes,
+                              .most_scanned = options.most_scanned,
+                              .grace = options.grace};
+  return std::shared_ptr<RemoteVectorIndex>(
+      std::make_shared<RemoteIndex>(std::move(store), std::move(source), setting));
 }
 
 }  // namespace fractal::milvus
 
 namespace fractal {
 
-Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options,
-                                                       const std::shared_ptr<Storage>& storage) {
+Result<std::shared_ptr<RemoteVectorIndex>> open_milvus_index(const MilvusOptions& options,
+                                                             const std::shared_ptr<Storage>& storage) {
   if (!storage) return Error{Errc::invalid_argument, "milvus: no storage is given"};
   FRACTAL_TRY(milvus::read_url(options));
   FRACTAL_TRY_INTO(const std::string identity, remote_identity(*storage, "milvus"));
-  return milvus::make_milvus_index(options, identity, source_of(storage, VectorColumns::fields));
+  return milvus::make_milvus_index(options, identity, source_of(storage));
 }
 
 Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options&,

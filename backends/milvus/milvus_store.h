@@ -29,6 +29,7 @@ class MilvusStore final : public VersionStore {
 
   std::string name() const override { return client_->name(); }
   std::string problem() override { return client_->problem(); }
+  void stop() override { client_->stop(); }
   std::size_t most_k() const override;
   std::size_t most_ids() const override;
   Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
@@ -53,7 +54,6 @@ class MilvusStore final : public VersionStore {
 
   // Every collection of this prefix goes.
   Result<void> drop_all();
-  void stop() { client_->stop(); }
 
  private:
   struct Collection {

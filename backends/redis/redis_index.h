@@ -19,8 +19,8 @@ Result<std::pair<RedisIndexOptions, Address>> read_index_url(RedisIndexOptions o
 // `identity` tells the keys of one storage from another's.
 std::shared_ptr<RedisStore> make_redis_store(const RedisIndexOptions& options, Address address,
                                              const std::string& identity);
-Result<std::shared_ptr<RedisIndex>> make_redis_index(const RedisIndexOptions& given, const std::string& identity,
-                                                     RemoteSource source);
+Result<std::shared_ptr<RemoteVectorIndex>> make_redis_index(const RedisIndexOptions& given, const std::string& identity,
+                                                            RemoteSource source);
 
 }  // namespace fractal::redis_backend
 

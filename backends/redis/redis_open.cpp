@@ -7,11 +7,6 @@
 #include <fmt/format.h>
 
 namespace fractal::redis_backend {
-namespace {
-
-using Index = OpenedRemoteIndex<RedisIndex, RedisIndexReport, RedisStore>;
-
-}  // namespace
 
 Result<std::pair<RedisIndexOptions, Address>> read_index_url(RedisIndexOptions options) {
   FRACTAL_TRY_INTO(Address address, address_of(options.url));
@@ -34,27 +29,30 @@ std::shared_ptr<RedisStore> make_redis_store(const RedisIndexOptions& options, A
   return std::make_shared<RedisStore>(std::move(address), limits, fmt::format("{}:{}", options.prefix, identity));
 }
 
-Result<std::shared_ptr<RedisIndex>> make_redis_index(const RedisIndexOptions& given, const std::string& identity,
-                                                     RemoteSource source) {
+Result<std::shared_ptr<RemoteVectorIndex>> make_redis_index(const RedisIndexOptions& given, const std::string& identity,
+                                                            RemoteSource source) {
   FRACTAL_TRY_INTO(const auto read, read_index_url(given));
   const auto& [options, address] = read;
   auto store = make_redis_store(options, address, identity);
   FRACTAL_TRY(store->try_out());  // that nobody answers is not for now
-  const RemoteSetting setting{.wait = options.wait, .queue_bytes = options.queue_bytes, .grace = options.grace};
-  return std::shared_ptr<RedisIndex>(
-      std::make_shared<Index>(std::move(store), std::move(source), setting, options.most_scanned));
+  const RemoteSetting setting{.wait = options.wait,
+                              .queue_bytes = options.queue_bytes,
+                              .most_scanned = options.most_scanned,
+                              .grace = options.grace};
+  return std::shared_ptr<RemoteVectorIndex>(
+      std::make_shared<RemoteIndex>(std::move(store), std::move(source), setting));
 }
 
 }  // namespace fractal::redis_backend
 
 namespace fractal {
 
-Result<std::shared_ptr<RedisIndex>> open_redis_index(const RedisIndexOptions& options,
-                                                     const std::shared_ptr<Storage>& storage) {
+Result<std::shared_ptr<RemoteVectorIndex>> open_redis_index(const RedisIndexOptions& options,
+                                                            const std::shared_ptr<Storage>& storage) {
   if (!storage) return Error{Errc::invalid_argument, "redis: no storage is given"};
   FRACTAL_TRY(redis_backend::read_index_url(options));
   FRACTAL_TRY_INTO(const std::string identity, remote_identity(*storage, "redis"));
-  return redis_backend::make_redis_index(options, identity, source_of(storage, VectorColumns::vector));
+  return redis_backend::make_redis_index(options, identity, source_of(storage));
 }
 
 Result<std::shared_ptr<VectorIndex>> open_redis_index_url(const std::string& url, const Options&,

@@ -22,10 +22,10 @@ class RedisStore final : public VersionStore {
   RedisStore(Address address, Pool::Limits limits, std::string base);
 
   Result<bool> try_out() { return server_.try_out(); }
-  void stop() { server_.stop(); }
 
   std::string name() const override { return server_.name(); }
   std::string problem() override { return server_.problem(); }
+  void stop() override { server_.stop(); }
   std::size_t most_k() const override;
   std::size_t most_ids() const override;
   Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,

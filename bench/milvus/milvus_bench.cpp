@@ -209,9 +209,10 @@ class Run {
   const std::size_t vectors_, dimension_, searches_;
   const std::string identity_ = fmt::format("bench{:08x}", std::random_device{}());
   SpaceRecord record_;
-  const RemoteSource source_{.newest = [this](const SpaceRecord&) -> Result<SpaceRecord> { return record_; },
-                             .read = [](const Space&, const RemoteSource::Read&) -> Result<void> { return {}; }};
-  const std::shared_ptr<MilvusIndex> index_ = milvus::make_milvus_index(options_, identity_, source_).value();
+  const RemoteSource source_{
+      .newest = [this](const SpaceRecord&) -> Result<SpaceRecord> { return record_; },
+      .read = [](const Space&, VectorColumns, const RemoteSource::Read&) -> Result<void> { return {}; }};
+  const std::shared_ptr<RemoteVectorIndex> index_ = milvus::make_milvus_index(options_, identity_, source_).value();
   Bare bare_{options_, "fractal_" + identity_ + "_bare", dimension_};
   std::mt19937_64 random_{7};
   std::vector<std::vector<float>> centres_{topics, std::vector<float>(dimension_)};

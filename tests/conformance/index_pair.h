@@ -4,8 +4,8 @@
 
 #include "tests/seeded_random.h"
 
-#include <fractal/backend.h>
 #include <fractal/fractal_memory.h>
+#include <fractal/remote_vector_index.h>
 
 #include <doctest/doctest.h>
 
@@ -31,10 +31,10 @@ inline std::vector<float> vector_of(Random& random) {
   return vector;
 }
 
-template <class Index> struct IndexPair {
-  using Opened = std::function<std::shared_ptr<Index>(const std::shared_ptr<Storage>&)>;
+struct IndexPair {
+  using Opened = std::function<std::shared_ptr<RemoteVectorIndex>(const std::shared_ptr<Storage>&)>;
   std::shared_ptr<Storage> storage = make_memory_storage();
-  std::shared_ptr<Index> index;
+  std::shared_ptr<RemoteVectorIndex> index;
   FractalMemory tried, right;
 
   explicit IndexPair(const Opened& opened)

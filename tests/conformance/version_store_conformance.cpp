@@ -22,14 +22,6 @@ namespace {
 
 constexpr std::chrono::seconds long_enough{30};
 
-// The model as the storage that is followed.
-RemoteSource source_of(const Model& model) {
-  return {.newest = [&model](const SpaceRecord&) -> Result<SpaceRecord> { return model.record(); },
-          .read = [&model](const Space&, const RemoteSource::Read& read) -> Result<void> {
-            return read(model.record(), model.pull());
-          }};
-}
-
 // Compares with the model as of now; false: unavailable.
 bool answers(VectorIndex& index, const Model& model, const Vector& vector, std::size_t k = 10) {
   const VectorQuery query{.vector = vector, .k = k, .as_of = model.sequence()};
@@ -86,7 +78,7 @@ std::string versions_in(VersionStore& store, const Model& model) {
 
 std::unique_ptr<RemoteIndex> index_on(const std::string& identity, const Model& model, RemoteSetting setting) {
   setting.wait = true;
-  return std::make_unique<RemoteIndex>(testing::remote_store(identity), source_of(model), setting);
+  return std::make_unique<RemoteIndex>(testing::remote_store(identity), testing::source_of(model), setting);
 }
 
 }  // namespace

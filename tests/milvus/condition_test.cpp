@@ -113,7 +113,7 @@ class Rows {
   const Row& pick(testing::Random& random) const { return rows_[random.below(rows_.size())]; }
 
  private:
-  std::unique_ptr<milvus::MilvusStore> store_ = testing::milvus_store(testing::fresh_milvus_identity());
+  std::unique_ptr<milvus::MilvusStore> store_ = testing::milvus_store(testing::fresh_remote_identity());
   VersionPlace place_{};
   std::uint64_t token_ = 0;
   std::vector<Row> rows_{};
@@ -122,7 +122,7 @@ class Rows {
 // An index on the server beside one in the process.
 struct Pair {
   std::shared_ptr<Storage> storage = make_memory_storage();
-  std::shared_ptr<MilvusIndex> index =
+  std::shared_ptr<RemoteVectorIndex> index =
       open_milvus_index({.url = testing::milvus_server(), .wait = true}, storage).value();
   FractalMemory far = open(storage, index);
   FractalMemory near = open(storage, make_flat_index());

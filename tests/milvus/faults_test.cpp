@@ -1,10 +1,8 @@
 // The network breaks, the server is killed: no answer is wrong or short, nothing is lost, and when all is well again the
 // index has just what the rows have. FRACTAL_FAULT_SECONDS of each kind: 8.
-#include "tests/conformance/index_pair.h"
+#include "tests/conformance/index_faults.h"
 #include "tests/milvus/server.h"
-#include "tests/postgres/fault_proxy.h"
 
-#include <fractal/format.h>
 #include <fractal/milvus.h>
 
 #include <doctest/doctest.h>
@@ -12,7 +10,6 @@
 #include <sys/wait.h>
 
 #include <signal.h>
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -22,11 +19,11 @@
 #include <vector>
 
 using namespace fractal;
-using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
 
 namespace {
 
-using Pair = testing::IndexPair<MilvusIndex>;
+using Pair = testing::IndexPair;
 
 Pair::Opened on(MilvusOptions options) {
   return [options = std::move(options)](const auto& storage) { return open_milvus_index(options, storage).value(); };
@@ -72,56 +69,24 @@ class OwnServer {
 TEST_CASE("a network that fails: answers stay right, and afterwards nothing differs") {
   testing::FaultProxy proxy("tcp:" + port_of(testing::milvus_server()));
   for (const bool wait : {false, true}) {
-    const std::uint64_t seed = testing::announced_seed("network");
-    testing::Random random(seed);
     const Pair pair(on({.url = "milvus://127.0.0.1:" + std::to_string(proxy.port()),
                         .wait = wait,
-                        .connect_timeout = std::chrono::milliseconds(500),
-                        .call_timeout = std::chrono::milliseconds(400),
-                        .grace = std::chrono::seconds(4)}));
-    for (int i = 0; i < 100; ++i) pair.change(random);
-    proxy.break_one_in(25, testing::every_network_fault, seed);
-    std::size_t writes = 0, searches = 0;
-    for (const auto end = Clock::now() + testing::duration(); Clock::now() < end; ++searches) {
-      for (std::size_t i = random.below(6); i > 0; --i, ++writes) pair.change(random);
-      pair.compare(random);
-    }
-    proxy.calm();
-    pair.settle();
-    MESSAGE(fmt::format("{} writes, {} searches, {} resets", writes, searches,
-                        proxy.met(testing::NetworkFault::reset_after_sending)));
-    testing::drop_milvus_collections(pair.storage->setting("milvus/identity").value().value());
+                        .connect_timeout = 500ms,
+                        .call_timeout = 400ms,
+                        .grace = 4s}));
+    testing::outlive_network(pair, proxy);
+    testing::lose_all(pair.storage->setting("milvus/identity").value().value());
   }
 }
 
 TEST_CASE("a server that is killed again and again while it is written to") {
-  const std::uint64_t seed = testing::announced_seed("kills");
-  testing::Random random(seed);
+  testing::Random random(testing::announced_seed("kills"));
   OwnServer server;
-  const Pair pair(on({.url = server.url(),
-                      .connect_timeout = std::chrono::milliseconds(500),
-                      .call_timeout = std::chrono::milliseconds(2'000)}));
-  for (int kill = 0; kill < 3; ++kill) {
-    std::atomic<bool> stop{false};
-    std::thread killer([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(500 + 100 * kill));
-      server.kill();
-      std::this_thread::sleep_for(std::chrono::milliseconds(700));
-      server.up();
-      stop = true;
-    });
-    while (!stop) {
-      for (int i = 0; i < 5; ++i) pair.change(random);
-      pair.compare(random);
-    }
-    killer.join();
-    for (int i = 0; i < 20; ++i) {
-      pair.change(random);
-      pair.compare(random);
-    }
-  }
-  pair.settle();
-  // What was delivered is found by the index itself again.
-  const auto found = pair.tried.search(std::vector<float>(testing::dimension, 1.0F)).value();
-  CHECK(found.plan.find("rows") == std::string::npos);
+  const Pair pair(on({.url = server.url(), .connect_timeout = 500ms, .call_timeout = 2s}));
+  testing::outlive_kills(pair, random, [&](int kill) {
+    std::this_thread::sleep_for(500ms + 100ms * kill);
+    server.kill();
+    std::this_thread::sleep_for(700ms);
+    server.up();
+  });
 }

@@ -83,7 +83,7 @@ TEST_CASE("a program reads what it wrote, and what others did, before it is deli
   }
   MESSAGE(fmt::format("{} of 120 answers by the index alone", delivered));
   CHECK(one.verify().value().problems == std::vector<std::string>{});
-  testing::drop_milvus_collections(storage->setting("milvus/identity").value().value());
+  testing::lose_all(storage->setting("milvus/identity").value().value());
 }
 
 TEST_CASE("while no server answers the rows do, and what waits has its bound") {
@@ -122,7 +122,7 @@ TEST_CASE("a literal means its text, whatever that is, and nothing else") {
   testing::Random random(testing::announced_seed("literals"));
   const auto read = milvus::read_url({.url = testing::milvus_server()}).value();
   const auto client = milvus::Client::open(read.second, read.first).value();
-  const std::string collection = "fractal_" + testing::fresh_milvus_identity() + "_literals";
+  const std::string collection = "fractal_" + testing::fresh_remote_identity() + "_literals";
   REQUIRE(client->create({.name = collection, .dimension = 2, .metric = "L2", .partitioned = false}).has_value());
   constexpr std::string_view pieces[] = {"\"",        "\\", "'",    "\\\"", "n",        "u0041",       "x41", " ",
                                          "|| 1 == 1", "&&", "note", "==",   "(",        ")",           "[",   "{",
@@ -188,5 +188,5 @@ TEST_CASE("no tenant's name makes another's vectors visible") {
     CHECK(found.plan.find("rows") == std::string::npos);
   }
   CHECK(memory.health().value().problems == std::vector<std::string>{});
-  testing::drop_milvus_collections(storage->setting("milvus/identity").value().value());
+  testing::lose_all(storage->setting("milvus/identity").value().value());
 }

@@ -8,12 +8,11 @@
 namespace fractal {
 
 Options fresh_options() {
-  Options options{.path = engine::fresh_path("redis"), .durability = Durability::off, .embedder = nullptr};
-  options.storage = open_sqlite_storage(options).value();
-  RemoteSource source = testing::no_source();
-  source.newest = newest_of(options.storage);
-  options.vector_index = testing::redis_index({.wait = true}, testing::fresh_remote_identity(), std::move(source));
-  return options;
+  return {
+      .path = engine::fresh_path("redis"),
+      .durability = Durability::off,
+      .embedder = nullptr,
+      .vector_index = testing::search_server() + "?prefix=fractal:" + testing::fresh_remote_identity() + "&wait=yes"};
 }
 bool durable_storage() { return true; }
 bool storage_is_a_file() { return true; }

@@ -1,13 +1,5 @@
-// Invariant: what a test program made on the server goes with it.
+// Invariant: the keys and FT indexes of an identity are all that is made under it.
 #include "tests/redis/index_server.h"
-
-#include <fmt/format.h>
-
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <random>
-#include <vector>
 
 namespace fractal::testing {
 namespace {
@@ -16,26 +8,9 @@ using redis_backend::Command;
 using redis_backend::Pool;
 using redis_backend::Reply;
 
-struct Made {
-  std::vector<std::string> identities{};
-  ~Made() {
-    for (const std::string& identity : identities) lose_all(identity);
-  }
-} made;
-
 }  // namespace
 
-std::string search_server() {
-  const char* const url = std::getenv("FRACTAL_TEST_REDIS_SEARCH");
-  if (url != nullptr && *url != '\0') return url;
-  std::puts("skipped: FRACTAL_TEST_REDIS_SEARCH names no server");
-  std::exit(77);
-}
-
-std::string fresh_remote_identity() {
-  std::random_device random;
-  return made.identities.emplace_back(fmt::format("{:08x}{:08x}", random(), random()));
-}
+std::string search_server() { return required_server("FRACTAL_TEST_REDIS_SEARCH"); }
 
 std::shared_ptr<redis_backend::RedisStore> redis_store(const std::string& url, const std::string& identity) {
   const auto read = redis_backend::read_index_url({.url = url}).value();
@@ -65,14 +40,8 @@ void lose_all(const std::string& identity) {
   } while (cursor != "0");
 }
 
-RemoteSource no_source() {
-  return {.newest = [](const SpaceRecord& of) -> Result<SpaceRecord> { return of; },
-          .read = [](const Space&, const RemoteSource::Read&) -> Result<void> {
-            return Error{Errc::unavailable, "no storage"};
-          }};
-}
-
-std::shared_ptr<RedisIndex> redis_index(RedisIndexOptions options, const std::string& identity, RemoteSource source) {
+std::shared_ptr<RemoteVectorIndex> redis_index(RedisIndexOptions options, const std::string& identity,
+                                               RemoteSource source) {
   if (options.url.empty()) options.url = search_server();
   return redis_backend::make_redis_index(options, identity, std::move(source)).value();
 }

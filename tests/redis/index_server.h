@@ -10,15 +10,13 @@
 
 namespace fractal::testing {
 
-// FRACTAL_TEST_REDIS_SEARCH; where it is not set, the test program ends as skipped.
+// FRACTAL_TEST_REDIS_SEARCH
 std::string search_server();
 
 // On the test's server unless the options name another.
-std::shared_ptr<RedisIndex> redis_index(RedisIndexOptions options, const std::string& identity, RemoteSource source);
+std::shared_ptr<RemoteVectorIndex> redis_index(RedisIndexOptions options, const std::string& identity,
+                                               RemoteSource source);
 std::shared_ptr<redis_backend::RedisStore> redis_store(const std::string& url, const std::string& identity);
-
-// A storage that is as told, and can be read by nobody.
-RemoteSource no_source();
 
 }  // namespace fractal::testing
 

@@ -30,13 +30,6 @@ OwnRedis search_redis(std::vector<std::string> words = {}) {
   return OwnRedis(std::move(words), 0, FRACTAL_TOOLS "/redis_search_server");
 }
 
-RemoteSource source_of(const Model& model) {
-  return {.newest = [&model](const SpaceRecord&) -> Result<SpaceRecord> { return model.record(); },
-          .read = [&model](const Space&, const RemoteSource::Read& read) -> Result<void> {
-            return read(model.record(), model.pull());
-          }};
-}
-
 // A model, and an index on a server of the test's own.
 struct Setting {
   std::mt19937_64 random{testing::announced_seed("redis index")};
@@ -44,7 +37,7 @@ struct Setting {
   Model model{5, dimension, Metric::cosine};
 
   std::chrono::milliseconds grace;
-  std::shared_ptr<RedisIndex> index;
+  std::shared_ptr<RemoteVectorIndex> index;
 
   // A mark is read again after a quarter of the grace, and a search that takes longer is not trusted.
   explicit Setting(std::vector<std::string> words = {}, std::size_t vectors = many,
@@ -52,8 +45,8 @@ struct Setting {
       : redis(std::move(words), 0, FRACTAL_TOOLS "/redis_search_server"), grace(how_long), index(another()) {
     add(vectors);
   }
-  std::shared_ptr<RedisIndex> another() {
-    return testing::redis_index({.url = redis.url(), .wait = true, .grace = grace}, "feed", source_of(model));
+  std::shared_ptr<RemoteVectorIndex> another() {
+    return testing::redis_index({.url = redis.url(), .wait = true, .grace = grace}, "feed", testing::source_of(model));
   }
   std::shared_ptr<redis_backend::RedisStore> store() const { return testing::redis_store(redis.url(), "feed"); }
   VersionPlace place() const { return {.number = 5, .dimension = dimension, .metric = Metric::cosine}; }

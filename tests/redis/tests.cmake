@@ -19,7 +19,7 @@ endforeach()
 # The index, on a Redis with vector search.
 set(search_folder "/tmp/fractal_search_${services}")
 fractal_service(redis_search redis_search "${search_folder}")
-fractal_suite(redis_index_setting redis/index_server.cpp)
+fractal_suite(redis_index_setting redis/index_server.cpp conformance/remote_server.cpp)
 target_link_libraries(redis_index_setting PRIVATE FractalMemory::redis)
 set(FRACTAL_TEST_REDIS_SEARCH_URL "redis+unix://${search_folder}/redis_search/socket" CACHE INTERNAL "")
 # fractal_redis_index_test(name source...)
@@ -30,7 +30,7 @@ function(fractal_redis_index_test name)
   set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED redis_search SKIP_RETURN_CODE 77
     ENVIRONMENT "FRACTAL_TEST_REDIS_SEARCH=${FRACTAL_TEST_REDIS_SEARCH_URL};FRACTAL_INDEX_COMMITS=300")
 endfunction()
-fractal_redis_index_test(conformance_redis_index conformance/vector_index_conformance.cpp conformance/redis_index.cpp)
+fractal_redis_index_test(conformance_redis_index conformance/vector_index_conformance.cpp conformance/remote_index.cpp)
 fractal_redis_index_test(engine_redis redis/engine_on_redis.cpp ${engine} ${engine_search_suite})
 fractal_redis_index_test(redis_index redis/redis_index_test.cpp conformance/version_store_conformance.cpp ${redis_setting})
 # FRACTAL_FAULT_SECONDS of a network that fails: 8.

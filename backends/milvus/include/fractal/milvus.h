@@ -13,7 +13,7 @@
 #ifndef FRACTAL_MILVUS_H
 #define FRACTAL_MILVUS_H
 
-#include <fractal/backend.h>
+#include <fractal/remote_vector_index.h>
 
 #include <chrono>
 #include <cstdint>
@@ -47,26 +47,11 @@ struct MilvusOptions {
   std::chrono::milliseconds grace{60'000};  // replaced vectors are kept so long, for who still reads an older moment
 };
 
-struct MilvusReport {
-  std::uint64_t vectors = 0;  // of the rows
-  // Differences that were found, and mended: vectors that were not there, others than the rows', without a row.
-  std::uint64_t missing = 0, stale = 0, orphans = 0;
-};
-
-class FRACTAL_API MilvusIndex : public VectorIndex {
- public:
-  // Compares the vectors of a space (SpaceRecord::number) with its rows, by ids, versions and components, and mends what
-  // differs. maintain() does so for large spaces; verify() compares only.
-  virtual Result<MilvusReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) = 0;
-  // Until all that was written is delivered; false: it is not, in time.
-  virtual bool flush(std::uint64_t space, const Control& control) = 0;
-};
-
 // Makes collections when they are needed. The storage has a setting that names them, so several storages may share a
 // server and a prefix. Any thread; the index, too. invalid_argument: the URL is none, or an option is out of its range.
 // A server that does not answer is no error: the index follows when it does.
-FRACTAL_API Result<std::shared_ptr<MilvusIndex>> open_milvus_index(const MilvusOptions& options,
-                                                                   const std::shared_ptr<Storage>& storage);
+FRACTAL_API Result<std::shared_ptr<RemoteVectorIndex>> open_milvus_index(const MilvusOptions& options,
+                                                                         const std::shared_ptr<Storage>& storage);
 
 // What Options::vector_index = "milvus://..." does.
 FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_milvus_url(const std::string& url, const Options& options,

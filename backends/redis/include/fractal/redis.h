@@ -10,8 +10,8 @@
 #ifndef FRACTAL_REDIS_H
 #define FRACTAL_REDIS_H
 
-#include <fractal/backend.h>
 #include <fractal/cache.h>
+#include <fractal/remote_vector_index.h>
 
 #include <chrono>
 #include <cstddef>
@@ -64,29 +64,14 @@ struct RedisIndexOptions {
   std::chrono::milliseconds grace{60'000};  // replaced vectors are kept so long, for who still reads an older moment
 };
 
-struct RedisIndexReport {
-  std::uint64_t vectors = 0;  // of the rows
-  // Differences that were found, and mended: vectors that were not there, others than the rows', without a row.
-  std::uint64_t missing = 0, stale = 0, orphans = 0;
-};
-
-class FRACTAL_API RedisIndex : public VectorIndex {
- public:
-  // Compares the vectors of a space (SpaceRecord::number) with its rows, by ids, versions and components, and mends what
-  // differs. maintain() does so for large spaces; verify() compares only.
-  virtual Result<RedisIndexReport> reconcile(const SpaceRecord& space, const Pull& pull, const Control& control) = 0;
-  // Until all that was written is delivered; false: it is not, in time.
-  virtual bool flush(std::uint64_t space, const Control& control) = 0;
-};
-
 // Makes FT indexes when they are needed. The storage has a setting that names its keys, so several storages may share a
 // server and a prefix. Any thread; the index, too. A server that does not answer is no error: the index follows when it
 // does.
 // invalid_argument: the URL is none, or an option is out of its range. unsupported: a server that answers and has no
 // vector search (the message names the module that is missing), throws out any key (`maxmemory-policy allkeys-*`), or is
 // a cluster's node; another database than 0; rediss://.
-FRACTAL_API Result<std::shared_ptr<RedisIndex>> open_redis_index(const RedisIndexOptions& options,
-                                                                 const std::shared_ptr<Storage>& storage);
+FRACTAL_API Result<std::shared_ptr<RemoteVectorIndex>> open_redis_index(const RedisIndexOptions& options,
+                                                                        const std::shared_ptr<Storage>& storage);
 
 // What Options::vector_index = "redis://..." does.
 FRACTAL_API Result<std::shared_ptr<VectorIndex>> open_redis_index_url(const std::string& url, const Options& options,

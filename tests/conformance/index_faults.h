@@ -1,0 +1,64 @@
+// What a pair of indexes goes through, whoever keeps the vectors.
+#ifndef FRACTAL_TESTS_CONFORMANCE_INDEX_FAULTS_H
+#define FRACTAL_TESTS_CONFORMANCE_INDEX_FAULTS_H
+
+#include "tests/conformance/index_pair.h"
+#include "tests/postgres/fault_proxy.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace fractal::testing {
+
+// The index is behind the proxy, whose network fails for duration(): no answer is wrong or short, and afterwards nothing
+// differs.
+inline void outlive_network(const IndexPair& pair, FaultProxy& proxy) {
+  const std::uint64_t seed = announced_seed("network");
+  Random random(seed);
+  for (int i = 0; i < 100; ++i) pair.change(random);
+  proxy.break_one_in(25, every_network_fault, seed);
+  std::size_t writes = 0, searches = 0;
+  for (const auto end = std::chrono::steady_clock::now() + duration(); std::chrono::steady_clock::now() < end;
+       ++searches) {
+    for (std::size_t i = random.below(6); i > 0; --i, ++writes) pair.change(random);
+    pair.compare(random);
+  }
+  proxy.calm();
+  pair.settle();
+  MESSAGE(
+      fmt::format("{} writes, {} searches, {} resets", writes, searches, proxy.met(NetworkFault::reset_after_sending)));
+}
+
+// Three times, while it is written to: kill_and_start(n) kills the server and starts it again.
+inline void outlive_kills(const IndexPair& pair, Random& random, const std::function<void(int)>& kill_and_start) {
+  for (int kill = 0; kill < 3; ++kill) {
+    std::atomic<bool> stop{false};
+    std::thread killer([&] {
+      kill_and_start(kill);
+      stop = true;
+    });
+    while (!stop) {
+      for (int i = 0; i < 5; ++i) pair.change(random);
+      pair.compare(random);
+    }
+    killer.join();
+    for (int i = 0; i < 20; ++i) {
+      pair.change(random);
+      pair.compare(random);
+    }
+  }
+  pair.settle();
+  // What was delivered is found by the index itself again.
+  const auto found = pair.tried.search(std::vector<float>(dimension, 1.0F)).value();
+  CHECK(found.plan.find("rows") == std::string::npos);
+}
+
+}  // namespace fractal::testing
+
+#endif
