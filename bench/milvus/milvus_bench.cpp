@@ -1,8 +1,8 @@
 // What the index on Milvus costs beside the same calls by gRPC alone: batches of vectors written, searches answered.
 //   milvus_bench --url milvus://... [--vectors N] [--dimension N] [--searches N]
 // The two sides take turns, each in a collection of its own with the same rows. The bare side sends and asks for what a
-// program must that keeps vectors by id there: no marks, no versions, no vectors in the reply. And what an index that no
-// server answers holds of what waits for it.
+// program must that keeps vectors by id there: no marks, no versions, no vectors in the reply. And what an index holds in memory
+// of writes that wait to be delivered.
 #include "bench/arguments.h"
 #include "bench/timing.h"
 
@@ -149,21 +149,23 @@ class Run {
                found.bare / most, found.ours / most, what);
   }
 
-  // Nobody answers, and every write waits to be delivered.
+  // Writes come faster than they are delivered.
   void lag() {
-    MilvusOptions options{.url = "milvus://127.0.0.1:1", .queue_bytes = 8u << 20};
+    MilvusOptions options{.url = options_.url, .queue_bytes = 8u << 20};
     const auto index = milvus::make_milvus_index(options, identity_ + "_lag", source_);
     std::uint64_t most = 0, written = 0;
     record_.sequence = record_.last_id = record_.vectors = 0;
     all_.clear();
+    (*index)->catch_up(record_, [](std::uint64_t, const VectorVisitor&) { return Result<void>(); }).value();
     for (std::size_t begin = 0; begin < vectors_; begin += batch) {
       const auto changes = next_batch();
       (*index)->apply(record_, record_.sequence - batch, changes).value();
       for (const VectorChange& change : changes) written += change.vector.size_bytes();
       most = std::max(most, (*index)->bytes(1));
     }
-    fmt::print("lagging by {:.0f} MB of vectors: at most {:.1f} MB in memory, of {} allowed\n",
-               static_cast<double>(written) / 1e6, static_cast<double>(most) / 1e6, 8);
+    const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+    fmt::print("lagging by {:.0f} MB of vectors: at most {:.1f} MB in memory, of {:.1f} allowed\n", megabytes(written),
+               megabytes(most), megabytes(options.queue_bytes));
   }
 
  private:
