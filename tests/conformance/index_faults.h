@@ -35,12 +35,17 @@ inline void outlive_network(const IndexPair& pair, FaultProxy& proxy) {
       fmt::format("{} writes, {} searches, {} resets", writes, searches, proxy.met(NetworkFault::reset_after_sending)));
 }
 
-// Three times, while it is written to: kill_and_start(n) kills the server and starts it again.
-inline void outlive_kills(const IndexPair& pair, Random& random, const std::function<void(int)>& kill_and_start) {
-  for (int kill = 0; kill < 3; ++kill) {
+// For duration(), at least three times, while it is written to: after a random time kill_and_start() kills the server and
+// starts it again.
+inline void outlive_kills(const IndexPair& pair, Random& random, const std::function<void()>& kill_and_start) {
+  const auto end = std::chrono::steady_clock::now() + duration();
+  int kills = 0;
+  for (; kills < 3 || std::chrono::steady_clock::now() < end; ++kills) {
     std::atomic<bool> stop{false};
+    const std::chrono::milliseconds until_then(300 + random.below(600));
     std::thread killer([&] {
-      kill_and_start(kill);
+      std::this_thread::sleep_for(until_then);
+      kill_and_start();
       stop = true;
     });
     while (!stop) {
@@ -54,6 +59,7 @@ inline void outlive_kills(const IndexPair& pair, Random& random, const std::func
     }
   }
   pair.settle();
+  MESSAGE(fmt::format("{} kills", kills));
   // What was delivered is found by the index itself again.
   const auto found = pair.tried.search(std::vector<float>(dimension, 1.0F)).value();
   CHECK(found.plan.find("rows") == std::string::npos);

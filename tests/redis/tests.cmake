@@ -33,7 +33,7 @@ endfunction()
 fractal_redis_index_test(conformance_redis_index conformance/vector_index_conformance.cpp conformance/remote_index.cpp)
 fractal_redis_index_test(engine_redis redis/engine_on_redis.cpp ${engine} ${engine_search_suite})
 fractal_redis_index_test(redis_index redis/redis_index_test.cpp conformance/version_store_conformance.cpp ${redis_setting})
-# FRACTAL_FAULT_SECONDS of a network that fails: 8.
+# FRACTAL_FAULT_SECONDS of each kind of faults: 8.
 fractal_redis_index_test(redis_index_faults redis/index_faults_test.cpp ${redis_setting} postgres/fault_proxy.cpp)
 # Needs no server but Debian's.
 fractal_test(redis_index_refused redis/index_refused_test.cpp ${redis_setting})
