@@ -108,6 +108,7 @@ Database::Database(Options options, std::shared_ptr<Storage> storage, std::share
     : options_(std::move(options)),
       storage_(std::move(storage)),
       index_(std::move(index)),
+      remote_index_(dynamic_cast<RemoteVectorIndex*>(index_.get())),
       text_fields_(std::move(text_fields)),
       embedders_(options_.embedder),
       queue_(*storage_),

@@ -5,6 +5,7 @@
 
 #include <fractal/backend.h>
 #include <fractal/fractal_memory.h>
+#include <fractal/remote_vector_index.h>
 
 #include "src/copy_mark.h"
 #include "src/embedding.h"
@@ -74,6 +75,8 @@ class Database {
   const Options& options() const noexcept { return options_; }
   Storage& storage() const noexcept { return *storage_; }
   VectorIndex& index() const noexcept { return *index_; }
+  // The same, if it is on a server of its own.
+  RemoteVectorIndex* remote_index() const noexcept { return remote_index_; }
   const TextFields& text_fields() const noexcept { return text_fields_; }
   ReadLog& read_log() noexcept { return read_log_; }
   FilterCache& filter_cache() const noexcept { return filter_cache_; }
@@ -100,6 +103,8 @@ class Database {
   void drop_links(std::uint64_t space) const;
   // The space is gone, or all that was derived from it: files, too.
   void erase_views(std::uint64_t space) const;
+  // One space is erased at a time.
+  std::mutex& erasing() const noexcept { return erasing_; }
 
   // Brings the vector index up to the look's moment.
   Result<void> catch_up(const Look& look) const;
@@ -144,6 +149,7 @@ class Database {
   Options options_;
   std::shared_ptr<Storage> storage_;
   std::shared_ptr<VectorIndex> index_;
+  RemoteVectorIndex* const remote_index_;
   TextFields text_fields_;
   Embedders embedders_;
   WriteQueue queue_;
@@ -152,6 +158,7 @@ class Database {
   mutable FilterCache filter_cache_;
   mutable LinkGraphs link_graphs_;
   mutable MemoryUse memory_use_;
+  mutable std::mutex erasing_;
   mutable std::mutex foreign_mutex_;
   std::string foreign_rows_problem_{};
   std::unique_ptr<Follower> follower_{};  // goes first; null: the storage does not tell

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -39,13 +40,35 @@ inline Result<void> check_still_there(const NewestRecord& newest_record, const S
   return make_error(Errc::unavailable, "vector index: space {} is erased", to.number);
 }
 
-// By a commit of its own.
-inline Result<void> write_setting(Storage& storage, std::string_view name, std::string_view value) {
+namespace followed {
+inline Result<void> commit(Storage& storage, std::function<Result<void>(WriteTransaction&)> run) {
   WriteStep step;
-  step.run = [&](WriteTransaction& transaction) { return transaction.set_setting(name, value); };
+  step.run = std::move(run);
   FRACTAL_TRY(storage.apply({&step, 1}));
   storage.tidy();
   return std::move(step.outcome);
+}
+}  // namespace followed
+
+// By a commit of its own.
+inline Result<void> write_setting(Storage& storage, std::string_view name, std::string_view value) {
+  return followed::commit(storage, [&](WriteTransaction& transaction) { return transaction.set_setting(name, value); });
+}
+
+// What is there is read once nobody else is changing it: a row of its own is written before, and waited for.
+inline Result<void> change_setting(WriteTransaction& transaction, Storage& storage, std::string_view name,
+                                   const std::function<std::string(const std::string& before)>& change) {
+  FRACTAL_TRY(transaction.set_setting(std::string(name) + "/turn", ""));
+  FRACTAL_TRY(transaction.scan(0, 0, 1, Columns::header));
+  FRACTAL_TRY_INTO(const auto before, storage.setting(name));
+  return transaction.set_setting(name, change(before.value_or("")));
+}
+
+// By a commit of its own.
+inline Result<void> change_setting(Storage& storage, std::string_view name,
+                                   const std::function<std::string(const std::string& before)>& change) {
+  return followed::commit(
+      storage, [&](WriteTransaction& transaction) { return change_setting(transaction, storage, name, change); });
 }
 
 }  // namespace fractal

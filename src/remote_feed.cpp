@@ -8,6 +8,7 @@
 #include "src/validate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <random>
 #include <unordered_set>
@@ -16,12 +17,24 @@ namespace fractal {
 namespace {
 
 constexpr std::string_view name = "vector index";
-constexpr unsigned epoch_shift = 20;  // below: who made it
+constexpr unsigned epoch_shift = 20;  // above: when it was begun, in milliseconds; below: who did
 constexpr std::size_t most_touched = 1u << 20;
+constexpr int most_distrusted = 3;  // times in a grace that a space is loaded anew, whatever the server says of it
 
+}  // namespace
+
+std::chrono::system_clock::time_point begun_at(std::uint64_t epoch) {
+  return std::chrono::system_clock::time_point(std::chrono::milliseconds(epoch >> epoch_shift));
+}
+
+namespace {
+
+// Later than what anybody began before, also if that broke off or is gone: its rows and writers do not count any more.
 std::uint64_t epoch_after(std::uint64_t epoch) {
   std::random_device random;
-  return (((epoch >> epoch_shift) + 1) << epoch_shift) | (random() & ((1u << epoch_shift) - 1));
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  const auto now = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+  return (std::max((epoch >> epoch_shift) + 1, now) << epoch_shift) | (random() & ((1u << epoch_shift) - 1));
 }
 
 // Makes versions of changes, and notes what the mark has to say about them.
@@ -103,6 +116,7 @@ RemoteIndex::SpacePtr RemoteIndex::space_of(const SpaceRecord& record) {
   space->known = false;
   space->mark = {};
   space->applied = space->vectors = space->epoch_floor = 0;
+  ++space->losses;
   space->moments.clear();
   space->queue = {};
   space->touched.clear();
@@ -112,7 +126,7 @@ RemoteIndex::SpacePtr RemoteIndex::space_of(const SpaceRecord& record) {
 }
 
 // Without `always`, one that was read a moment ago will do.
-Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, bool always) {
+Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, bool always, const Control* control) {
   VersionPlace place;
   std::uint64_t published = 0;
   {
@@ -121,21 +135,29 @@ Result<void> RemoteIndex::read_mark(RemoteSpace& space, const SpaceRecord& to, b
       space.known = true;
       return {};
     }
-    if (!always && space.known && Clock::now() - space.read_at < setting_.grace / 4) return {};
+    if (!always && space.known && is_fresh(space)) return {};
     place = space.place;
     published = space.published;
   }
   const auto began = Clock::now();
-  auto read = store_->mark(place);
+  auto read = store_->mark(place, control);
   if (!read && read.error().code != Errc::not_found) return read.error();
   VersionMark mark = read ? *read : VersionMark{};
   FRACTAL_TRY_INTO(const bool lost, has_lost(source_.newest, to, mark.applied));
   const std::lock_guard lock(space.mutex);
-  if (space.published != published && space.known) return {};  // this process has written meanwhile
   if (!space.place.same_rows(place)) return make_error(Errc::unavailable, "{}: the space has changed", name);
-  space.read_at = began;
   if (lost) space.epoch_floor = std::max(space.epoch_floor, mark.epoch);
   if (mark.epoch <= space.epoch_floor) mark = {};
+  if (space.published != published && space.known && mark.epoch <= space.mark.epoch) {
+    // This process has written meanwhile: what it knows is newer, but for what others say of the same epoch.
+    if (mark.epoch != space.mark.epoch) return {};
+    space.read_at = began;
+    space.mark.cleaned = std::max(space.mark.cleaned, mark.cleaned);
+    space.mark.raw = space.mark.raw || mark.raw;
+    space.mark.again = space.mark.again || mark.again;
+    return {};
+  }
+  space.read_at = began;
   adopt(space, mark);
   // Whoever delivered it: nothing is wrong any more.
   if (space.applied >= space.seen) space.problem.clear();
@@ -174,15 +196,46 @@ void RemoteIndex::adopt(RemoteSpace& space, const VersionMark& mark) {
   ++space.published;
 }
 
-void RemoteIndex::note_failure(RemoteSpace& space, const Error& error) {
-  const std::lock_guard lock(space.mutex);
-  space.problem = error.message;
-  if (error.code != Errc::not_found) return;
-  // What was there is lost: read again, load anew.
+// Under the space's lock.
+bool RemoteIndex::is_fresh(const RemoteSpace& space) const { return Clock::now() - space.read_at < setting_.grace / 4; }
+
+// Under the space's lock. What was there is lost, or not to be trusted: it is read again, and for good: loaded anew, whatever
+// the server says of it.
+void RemoteIndex::forget(RemoteSpace& space, bool for_good) {
+  if (for_good) space.epoch_floor = std::max(space.epoch_floor, space.mark.epoch);
   space.known = false;
   space.mark = {};
   space.applied = space.vectors = 0;
   space.moments.clear();
+  ++space.losses;
+  ++space.published;
+}
+
+void RemoteIndex::note_failure(RemoteSpace& space, const Error& error) {
+  const std::lock_guard lock(space.mutex);
+  space.problem = error.message;
+  if (error.code != Errc::not_found) return;
+  // A server that loses again and again what it is given is not given it all the time.
+  if (Clock::now() - space.distrusted_at >= setting_.grace) {
+    space.distrusted_at = Clock::now();
+    space.distrusted = 0;
+  }
+  forget(space, space.distrusted++ < most_distrusted);
+}
+
+// A commit that is not newer than what is applied: the storage was set back, by a backup or a failover that lost commits, or
+// somebody else has delivered it.
+Result<bool> RemoteIndex::was_set_back(RemoteSpace& space, const SpaceRecord& to) {
+  std::uint64_t applied = 0;
+  {
+    const std::lock_guard lock(space.mutex);
+    applied = space.applied;
+  }
+  FRACTAL_TRY_INTO(const bool lost, has_lost(source_.newest, to, applied));
+  if (!lost) return false;
+  const std::lock_guard lock(space.mutex);
+  forget(space, true);
+  return true;
 }
 
 // ---- Delivering --------------------------------------------------------------------------------------------------
@@ -194,7 +247,8 @@ Result<std::uint64_t> RemoteIndex::send(const VersionPlace& place, std::uint64_t
   while (begin < versions.size()) {
     std::size_t end = begin, bytes = 0;
     while (end < versions.size() && end - begin < setting_.batch_rows && bytes < setting_.batch_bytes) {
-      bytes += versions[end].vector.size_bytes() + versions[end].fields.key.size() + sizeof(Version);
+      // A tombstone may have to have a vector there, too.
+      bytes += place.dimension * sizeof(float) + versions[end].fields.key.size() + sizeof(Version);
       ++end;
     }
     FRACTAL_TRY_INTO(const std::uint64_t sent,
@@ -205,18 +259,26 @@ Result<std::uint64_t> RemoteIndex::send(const VersionPlace& place, std::uint64_t
   return token;
 }
 
+// What was delivered to is there, as far as this process knows, and nobody has begun anew since.
+Result<void> RemoteIndex::check_begun(RemoteSpace& space, Begun begun) {
+  if (space.mark.epoch == begun.epoch && space.losses == begun.losses) return {};
+  space.behind = true;
+  return make_error(Errc::unavailable, "{}: space {} was loaded anew, or lost, meanwhile", name, space.place.number);
+}
+
 // `touched`: memories that may have superseded versions now.
-Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, std::span<const MemoryId> touched,
-                                  bool contiguous) {
+Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, Begun begun,
+                                  std::span<const MemoryId> touched, bool contiguous) {
   VersionPlace place;
+  const bool new_epoch = mark.epoch != begun.epoch;
   {
     const std::lock_guard lock(space.mutex);
+    FRACTAL_TRY(check_begun(space, begun));
     place = space.place;
   }
-  FRACTAL_TRY(store_->put_mark(place, mark));
+  FRACTAL_TRY(store_->put_mark(place, mark, new_epoch));
   const std::lock_guard lock(space.mutex);
-  if (!space.place.same_rows(place)) return make_error(Errc::unavailable, "{}: the space has changed", name);
-  const bool new_epoch = mark.epoch != space.mark.epoch;
+  FRACTAL_TRY(check_begun(space, begun));
   if (new_epoch) {
     space.moments.clear();
     space.cleaning.reset();
@@ -236,13 +298,14 @@ Result<void> RemoteIndex::publish(RemoteSpace& space, const VersionMark& mark, s
   return {};
 }
 
-// With `feeding` held. Changes of all commits after what is applied, or (anew) all that the space has.
+// With `feeding` held. Changes of all commits after what was applied when it was begun, or (anew) all that the space has.
 Result<void> RemoteIndex::deliver(RemoteSpace& space, const SpaceRecord& to, std::span<const VectorChange> changes,
-                                  bool anew) {
+                                  Begun begun, bool anew) {
   VersionPlace place;
   VersionMark before;
   {
     const std::lock_guard lock(space.mutex);
+    FRACTAL_TRY(check_begun(space, begun));
     place = space.place;
     if (place.dimension == 0 || (changes.empty() && (!anew || to.vectors == 0))) {
       space.applied = to.sequence;
@@ -257,19 +320,22 @@ Result<void> RemoteIndex::deliver(RemoteSpace& space, const SpaceRecord& to, std
   Versions versions(to, before, anew, false);
   for (const VectorChange& change : changes) FRACTAL_TRY(versions.add(change));
   FRACTAL_TRY_INTO(const std::uint64_t token, send(place, before.epoch, versions.batch()));
-  return publish(space, versions.mark(to, token), versions.touched(), true);
+  return publish(space, versions.mark(to, token), begun, versions.touched(), true);
 }
 
 // With `feeding` held. Batch by batch, whatever there is of it.
 Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, const Pull& pull, bool anew) {
   VersionPlace place;
   VersionMark before;
+  Begun begun;
   std::uint64_t applied = 0;
   {
     const std::lock_guard lock(space.mutex);
     place = space.place;
     before = space.mark;
-    anew = anew || before.epoch == 0;
+    begun = RemoteIndex::begun(space);
+    // Removals before the horizon are forgotten.
+    anew = anew || before.epoch == 0 || space.applied < to.horizon;
     if (!anew) applied = space.applied;
     if (anew) before = {.epoch = epoch_after(std::max(space.mark.epoch, space.epoch_floor))};
   }
@@ -302,6 +368,7 @@ Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, c
   FRACTAL_TRY(flush());
   if (!any && (!anew || to.vectors == 0)) {
     const std::lock_guard lock(space.mutex);
+    FRACTAL_TRY(check_begun(space, begun));
     if (anew) space.mark = {};
     space.known = true;
     space.applied = to.sequence;
@@ -310,7 +377,7 @@ Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, c
     return {};
   }
   if (anew) FRACTAL_TRY(check_still_there(source_.newest, to));
-  return publish(space, versions.mark(to, token), versions.touched(), one_commit);
+  return publish(space, versions.mark(to, token), begun, versions.touched(), one_commit);
 }
 
 // ---- VectorIndex -------------------------------------------------------------------------------------------------
@@ -331,27 +398,23 @@ Result<void> RemoteIndex::apply_now(RemoteSpace& space, const SpaceRecord& to, s
                                     std::span<const VectorChange> changes) {
   const std::lock_guard turn(space.feeding);
   FRACTAL_TRY(read_mark(space, to, false));
-  std::uint64_t applied = 0, epoch = 0;
+  FRACTAL_TRY(was_set_back(space, to));
+  std::uint64_t applied = 0;
+  Begun begun;
   {
     const std::lock_guard lock(space.mutex);
     applied = space.applied;
-    epoch = space.mark.epoch;
+    begun = RemoteIndex::begun(space);
   }
   const bool all = are_all(to, changes);
-  FRACTAL_TRY_INTO(const bool lost, has_lost(source_.newest, to, applied));
   const bool in_place = applied < to.sequence && (applied == from || (applied == 0 && all));
-  if (!lost && !in_place) return {};
-  if (lost) {
-    const std::lock_guard lock(space.mutex);
-    space.epoch_floor = std::max(space.epoch_floor, epoch);
-    adopt(space, {});
-  }
-  if (lost && !all) return {};
-  return deliver(space, to, changes, lost || epoch == 0);
+  if (!in_place) return {};
+  return deliver(space, to, changes, begun, begun.epoch == 0);
 }
 
 Result<void> RemoteIndex::apply_later(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
                                       std::span<const VectorChange> changes) {
+  FRACTAL_TRY(was_set_back(space, to));
   bool anything = false;
   {
     const std::lock_guard lock(space.mutex);
@@ -402,10 +465,7 @@ Result<void> RemoteIndex::catch_up(const SpaceRecord& to, const Pull& pull) {
       if (applied >= to.sequence) return {};
       if (!space->sends()) space->behind = true;
     }
-    if (setting_.wait) {
-      // Removals before the horizon are forgotten.
-      return pull_into(*space, to, noted_pull, applied < to.horizon);
-    }
+    if (setting_.wait) return pull_into(*space, to, noted_pull, false);
     wake(to.number);
     return make_error(Errc::unavailable, "{}: it has what was written up to {}, not yet {}", name, applied,
                       to.sequence);

@@ -8,6 +8,7 @@
 
 #include <fractal/remote_vector_index.h>
 
+#include "src/erased_spaces.h"
 #include "src/followed_storage.h"
 #include "src/remote_space.h"
 #include "src/space_map.h"
@@ -17,8 +18,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -41,6 +44,11 @@ struct RemoteSource {
   NewestRecord newest;
   // The newest view of it, with what `columns` says of each vector.
   std::function<Result<void>(const Space& space, VectorColumns columns, const Read& read)> read;
+  // By its number; nothing if there is none.
+  std::function<Result<std::optional<Space>>(std::uint64_t number)> space{};
+  // Spaces that were erased and whose vectors may still be elsewhere, and that one's are not. Null: nobody keeps them.
+  std::function<Result<std::vector<ErasedSpace>>()> erased{};
+  std::function<Result<void>(std::uint64_t number)> forget_erased{};
 };
 
 // A space as of a moment.
@@ -78,22 +86,35 @@ class RemoteIndex final : public RemoteVectorIndex {
 
   // remote_feed.cpp
   SpacePtr space_of(const SpaceRecord& record);
-  Result<void> read_mark(RemoteSpace& space, const SpaceRecord& to, bool always);
+  Result<void> read_mark(RemoteSpace& space, const SpaceRecord& to, bool always, const Control* control = nullptr);
+  bool is_fresh(const RemoteSpace& space) const;
   void adopt(RemoteSpace& space, const VersionMark& mark);
+  void forget(RemoteSpace& space, bool for_good);
+  Result<bool> was_set_back(RemoteSpace& space, const SpaceRecord& to);
   Result<void> apply_now(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
                          std::span<const VectorChange> changes);
   Result<void> apply_later(RemoteSpace& space, const SpaceRecord& to, std::uint64_t from,
                            std::span<const VectorChange> changes);
-  Result<void> deliver(RemoteSpace& space, const SpaceRecord& to, std::span<const VectorChange> changes, bool anew);
+  // What a delivery began with.
+  struct Begun {
+    std::uint64_t epoch = 0, losses = 0;
+  };
+  static Begun begun(const RemoteSpace& space) { return {space.mark.epoch, space.losses}; }
+  Result<void> check_begun(RemoteSpace& space, Begun begun);
+  Result<void> deliver(RemoteSpace& space, const SpaceRecord& to, std::span<const VectorChange> changes, Begun begun,
+                       bool anew);
   Result<void> pull_into(RemoteSpace& space, const SpaceRecord& to, const Pull& pull, bool anew);
   Result<std::uint64_t> send(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions);
-  Result<void> publish(RemoteSpace& space, const VersionMark& mark, std::span<const MemoryId> touched, bool contiguous);
+  Result<void> publish(RemoteSpace& space, const VersionMark& mark, Begun begun, std::span<const MemoryId> touched,
+                       bool contiguous);
   void note_failure(RemoteSpace& space, const Error& error);
 
   // remote_index.cpp
-  Result<ReconcileReport> reconcile(std::uint64_t number, const Control& control);  // as of now
-  Error note_lost(RemoteSpace& space, Error error);                                 // not_found only
-  Result<SearchedRemote> brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull);
+  Error note_lost(RemoteSpace& space, Error error);  // not_found only
+  Result<SearchedRemote> searched(RemoteSpace& space, const SpaceRecord& record, const VectorQuery& query);
+  Result<SearchedRemote> brought_up_to(RemoteSpace& space, const SpaceRecord& record, const Pull& pull,
+                                       const Control& control);
+  Result<std::optional<VersionMark>> load_anew(std::uint64_t number, const Control& control);
 
   // remote_worker.cpp
   void wake(std::uint64_t space);
@@ -103,7 +124,9 @@ class RemoteIndex final : public RemoteVectorIndex {
   Result<void> follow(RemoteSpace& space);
   Result<void> clean(RemoteSpace& space);
   Result<void> clean_superseded(RemoteSpace& space, std::uint64_t up_to);
+  Result<void> clean_some(const VersionPlace& place, const VersionMoment& moment, std::span<const MemoryId> ids);
   void forget_erased();
+  void read_erased();
 
   const std::shared_ptr<VersionStore> store_;
   const RemoteSource source_;
@@ -115,13 +138,20 @@ class RemoteIndex final : public RemoteVectorIndex {
   std::mutex mutex_;       // of what follows
   std::condition_variable wake_, idle_;
   std::set<std::uint64_t> due_{};
-  std::set<std::uint64_t> erased_{};  // not yet on the server
+  struct Erasure {
+    Clock::time_point last;  // when it is done for the last time: what was on its way until then is there by then
+    bool done = false;       // once, at least
+  };
+  std::map<std::uint64_t, Erasure> erased_{};  // spaces that are not yet gone from the server
+  bool erased_read_ = false;                   // what other programs have left of them
   std::string erase_problem_{};
   std::thread worker_;
 };
 
 // remote_feed.cpp: what a change leaves, with views of its vector. corruption if the space cannot have that vector.
 Result<Version> version_of(const SpaceRecord& space, const VectorChange& change);
+
+std::chrono::system_clock::time_point begun_at(std::uint64_t epoch);
 
 // remote_search.cpp
 // The server's sums of float32 neither overflow nor vanish. Square: a vector's product with itself.

@@ -32,7 +32,12 @@ class RemoteSearch {
         query_(query),
         moment_{.epoch = space.mark.epoch, .as_of = query.as_of, .token = space.mark.token},
         scorer_(space.place.metric, query.vector),
-        best_(query.k) {}
+        best_(query.k) {
+    // Younger ones have no version there.
+    for (const MemoryId id : query.excluded) {
+      if (id - first_id(space.place.number) <= space.mark.last_id) excluded_.push_back(id);
+    }
+  }
 
   Result<VectorHits> run() {
     if (space_.living == 0) return std::move(hits_);
@@ -103,24 +108,19 @@ class RemoteSearch {
 
   bool is_wanted(MemoryId id) const {
     if (query_.allowed) return std::binary_search(wanted_.begin(), wanted_.end(), id);
-    return !std::binary_search(query_.excluded.begin(), query_.excluded.end(), id);
+    return !std::binary_search(excluded_.begin(), excluded_.end(), id);
   }
 
   // ---- Counting ----
 
+  // Allowed are ids of memories that there are, if the core asks about the newest moment: each of them has a vector then.
+  bool all_have() const {
+    return record_.sequence == query_.as_of && record_.memories != 0 && record_.vectors == record_.memories;
+  }
+
   Result<std::uint64_t> count() {
-    if (query_.allowed) {
-      // Ids of memories that there are, if the core asks about the newest moment: then each of them has a vector.
-      const bool all_have =
-          record_.sequence == query_.as_of && record_.memories != 0 && record_.vectors == record_.memories;
-      if (all_have) return wanted_.size();
-      return count_living(wanted_);
-    }
-    std::vector<MemoryId> known;
-    for (const MemoryId id : query_.excluded) {
-      if (id - first_id(space_.place.number) <= space_.mark.last_id) known.push_back(id);
-    }
-    FRACTAL_TRY_INTO(const std::uint64_t left_out, count_living(known));
+    if (query_.allowed) return all_have() ? wanted_.size() : count_living(wanted_);
+    FRACTAL_TRY_INTO(const std::uint64_t left_out, count_living(excluded_));
     if (left_out > space_.living) return unsound();
     return space_.living - left_out;
   }
@@ -156,6 +156,7 @@ class RemoteSearch {
 
   Result<VectorHits> compare_wanted() {
     FRACTAL_TRY_INTO(const auto versions, living_of(wanted_, query_.k != 0));
+    if (all_have() && versions.size() != wanted_.size()) return unsound();
     hits_.matched = versions.size();
     if (query_.k != 0) FRACTAL_TRY(offer(versions, best_));
     hits_.entries = best_.take();
@@ -206,15 +207,13 @@ class RemoteSearch {
     if (query_.allowed && query_.filter != nullptr) condition_ = store_.condition(*query_.filter, query_.prefix);
   }
   bool passes_only() const { return query_.allowed && !condition_.exact && wanted_.size() <= store_.most_ids(); }
-  bool passes_except() const {
-    return !query_.allowed && !query_.excluded.empty() && query_.excluded.size() <= store_.most_ids();
-  }
+  bool passes_except() const { return !query_.allowed && !excluded_.empty() && excluded_.size() <= store_.most_ids(); }
 
   std::uint64_t first_fetch(std::uint64_t need) const {
     std::uint64_t fetch = need + std::max<std::uint64_t>(need / 4, 16);
     if (query_.allowed && !passes_only() && condition_.text.empty())
       fetch = fetch * space_.living / std::max<std::uint64_t>(hits_.matched, 1) + fetch / 4;
-    if (!query_.allowed && !passes_except()) fetch += query_.excluded.size();
+    if (!query_.allowed && !passes_except()) fetch += excluded_.size();
     return fetch;
   }
 
@@ -235,7 +234,7 @@ class RemoteSearch {
     } else {
       nearest.condition = condition_.text;
     }
-    if (passes_except()) nearest.except = query_.excluded;
+    if (passes_except()) nearest.except = excluded_;
     for (std::uint64_t fetch = first_fetch(need);; fetch *= 4) {
       FRACTAL_TRY(check());
       nearest.k = std::min<std::uint64_t>(fetch, store_.most_k());
@@ -262,9 +261,10 @@ class RemoteSearch {
   const VersionMoment moment_;
   const VectorScorer scorer_;
   Best best_;
-  std::vector<MemoryId> wanted_{};  // allowed and not excluded
-  std::vector<float> asked_{};      // see choose_asked()
-  VersionCondition condition_{};    // see choose_condition()
+  std::vector<MemoryId> excluded_{};  // that have a version there
+  std::vector<MemoryId> wanted_{};    // allowed and not excluded
+  std::vector<float> asked_{};        // see choose_asked()
+  VersionCondition condition_{};      // see choose_condition()
   VectorHits hits_{};
 };
 

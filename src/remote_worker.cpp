@@ -3,7 +3,7 @@
 //
 // Cleaning. What was superseded up to C may be deleted if C was applied a grace ago, and if every reader knows of it: the
 // mark's `cleaned` is written half a grace before, readers look at it every quarter, and a search takes no longer than
-// another.
+// another. Who holds a space for long (reconcile, verify, another load) is not waited for: the others have their turn.
 #include "src/remote_index.h"
 
 #include "src/error.h"
@@ -21,7 +21,10 @@ constexpr std::size_t ids_per_cleaning = 1'000;
 RemoteIndex::RemoteIndex(std::shared_ptr<VersionStore> store, RemoteSource source, RemoteSetting setting)
     : store_(std::move(store)), source_(std::move(source)), setting_(setting) {
   own_control_.cancel = &stopping_;
-  worker_ = std::thread([this] { work(); });
+  // An exception (out of memory) ends a round, not the program.
+  worker_ = std::thread([this] {
+    while (!stopping_) (void)guarded(name, [this]() -> Result<void> { return work(), Result<void>(); });
+  });
 }
 
 // The worker may be in a call.
@@ -45,14 +48,16 @@ void RemoteIndex::wake(std::uint64_t space) {
 void RemoteIndex::work() {
   const auto tick =
       std::min<std::chrono::milliseconds>(longest_tick, setting_.grace / 8 + std::chrono::milliseconds(1));
-  auto next_round = Clock::now() + tick;
+  auto next_round = Clock::now();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     wake_.wait_until(lock, next_round, [this] { return stopping_ || !due_.empty(); });
     if (stopping_) return;
     std::set<std::uint64_t> due = std::exchange(due_, {});
+    const bool erases = std::any_of(due.begin(), due.end(), [this](std::uint64_t n) { return erased_.contains(n); });
     lock.unlock();
-    if (Clock::now() >= next_round) {
+    if (erases || Clock::now() >= next_round) {
+      read_erased();
       forget_erased();
       spaces_.each([&](RemoteSpace& space) {
         const std::lock_guard turn(space.mutex);
@@ -88,23 +93,25 @@ void RemoteIndex::work_on(std::uint64_t number) {
 }
 
 Result<void> RemoteIndex::send_queue(RemoteSpace& space) {
-  const std::lock_guard turn(space.feeding);
+  const std::unique_lock turn(space.feeding, std::try_to_lock);
+  if (!turn) return {};
   ChangeQueue queue;
-  bool in_place = false, anew = false;
+  Begun begun;
+  bool in_place = false;
   {
     const std::lock_guard lock(space.mutex);
     if (space.queue.empty()) return {};
     std::swap(queue, space.queue);
     if (queue.to().sequence <= space.applied) return {};
     in_place = space.known && queue.from() <= space.applied;
-    anew = space.mark.epoch == 0;
+    begun = RemoteIndex::begun(space);
     if (!in_place) {
       space.behind = true;
       return {};
     }
     space.in_flight = queue.bytes() + 1;
   }
-  auto sent = guarded(name, [&] { return deliver(space, queue.to(), queue.changes(), anew); });
+  auto sent = guarded(name, [&] { return deliver(space, queue.to(), queue.changes(), begun, begun.epoch == 0); });
   const std::lock_guard lock(space.mutex);
   space.in_flight = 0;
   if (sent) return sent;
@@ -123,11 +130,16 @@ Result<void> RemoteIndex::follow(RemoteSpace& space) {
     of.number = space.place.number;
   }
   FRACTAL_TRY(source_.read(of.space, columns(), [&](const SpaceRecord& to, const Pull& pull) -> Result<void> {
-    if (to.number != of.number) return {};  // erased
-    const auto now = space_of(to);          // of another dimension, perhaps
-    if (now.get() != &space) return {};
-    const std::lock_guard turn(space.feeding);
-    FRACTAL_TRY(read_mark(space, to, true));
+    const auto now = to.number == of.number ? space_of(to) : nullptr;  // of another dimension, perhaps
+    if (now.get() != &space) {                                         // erased: there is nothing to follow
+      const std::lock_guard lock(space.mutex);
+      space.behind = false;
+      space.queue = {};
+      return {};
+    }
+    const std::unique_lock turn(space.feeding, std::try_to_lock);
+    if (!turn) return {};
+    FRACTAL_TRY(read_mark(space, to, true, &own_control_));
     std::uint64_t applied = 0;
     {
       const std::lock_guard lock(space.mutex);
@@ -139,7 +151,7 @@ Result<void> RemoteIndex::follow(RemoteSpace& space) {
       space.in_flight = 1;
       space.tail = to.sequence;
     }
-    auto pulled = guarded(name, [&] { return pull_into(space, to, pull, applied < to.horizon); });
+    auto pulled = guarded(name, [&] { return pull_into(space, to, pull, false); });
     const std::lock_guard lock(space.mutex);
     space.in_flight = 0;
     if (!pulled) {
@@ -207,17 +219,32 @@ Result<void> RemoteIndex::clean_superseded(RemoteSpace& space, std::uint64_t up_
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   const VersionMoment moment{.epoch = mark.epoch, .as_of = up_to, .token = mark.token};
   const std::size_t step = std::min(ids_per_cleaning, store_->most_ids());
-  for (std::size_t begin = 0; begin < touched.size(); begin += step) {
-    const std::span<const MemoryId> ids(touched.data() + begin, std::min(step, touched.size() - begin));
-    FRACTAL_TRY_INTO(auto versions, store_->versions(place, moment, ids, false, &own_control_));
-    std::sort(versions.begin(), versions.end(), VersionOrder());
-    std::vector<VersionStore::Name> superseded;
-    for (std::size_t i = 0; i + 1 < versions.size(); ++i) {
-      if (versions[i].id == versions[i + 1].id) superseded.emplace_back(versions[i].id, versions[i].born);
+  std::size_t begin = 0;
+  const auto cleaned = [&]() -> Result<void> {
+    for (; begin < touched.size(); begin += step) {
+      const std::span<const MemoryId> ids(touched.data() + begin, std::min(step, touched.size() - begin));
+      FRACTAL_TRY(clean_some(place, moment, ids));
     }
-    if (!superseded.empty()) FRACTAL_TRY(store_->erase(place, mark.epoch, superseded));
+    return {};
+  };
+  auto done = guarded(name, cleaned);
+  if (!done) {
+    // What is left comes again with the next ones.
+    const std::lock_guard lock(space.mutex);
+    space.touched.insert(space.touched.end(), touched.begin() + static_cast<std::ptrdiff_t>(begin), touched.end());
   }
-  return {};
+  return done;
+}
+
+Result<void> RemoteIndex::clean_some(const VersionPlace& place, const VersionMoment& moment,
+                                     std::span<const MemoryId> ids) {
+  FRACTAL_TRY_INTO(auto versions, store_->versions(place, moment, ids, false, &own_control_));
+  std::sort(versions.begin(), versions.end(), VersionOrder());
+  std::vector<VersionStore::Name> superseded;
+  for (std::size_t i = 0; i + 1 < versions.size(); ++i) {
+    if (versions[i].id == versions[i + 1].id) superseded.emplace_back(versions[i].id, versions[i].born);
+  }
+  return superseded.empty() ? Result<void>() : store_->erase(place, moment.epoch, superseded);
 }
 
 // ---- Spaces that go ----------------------------------------------------------------------------------------------
@@ -228,22 +255,52 @@ void RemoteIndex::erase(std::uint64_t space) {
   spaces_.drop(space);
   {
     const std::lock_guard lock(mutex_);
-    erased_.insert(space);
+    erased_.insert_or_assign(space, Erasure{.last = Clock::now() + setting_.grace});
+    due_.insert(space);
+    wake_.notify_one();
   }
   if (setting_.wait) forget_erased();
 }
 
+// What other programs have left, and this one before it ended.
+void RemoteIndex::read_erased() {
+  if (erased_read_ || !source_.erased) return;
+  const auto left = guarded(name, [&] { return source_.erased(); });
+  if (!left) return;  // again in the next round
+  const std::lock_guard lock(mutex_);
+  for (const ErasedSpace& space : *left) {
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now() - space.at);
+    const auto left_of_grace = std::clamp<std::chrono::milliseconds>(setting_.grace - age, {}, setting_.grace);
+    erased_.try_emplace(space.number, Erasure{.last = Clock::now() + left_of_grace});
+  }
+  erased_read_ = true;
+}
+
+// At once, and once more when nothing can be on its way any more.
 void RemoteIndex::forget_erased() {
-  std::set<std::uint64_t> erased;
+  std::vector<std::uint64_t> due;
   {
     const std::lock_guard lock(mutex_);
-    erased = erased_;
+    for (const auto& [space, erasure] : erased_) {
+      if (!erasure.done || Clock::now() >= erasure.last) due.push_back(space);
+    }
   }
-  for (const std::uint64_t space : erased) {
+  for (const std::uint64_t space : due) {
+    const auto began = Clock::now();
     const auto done = guarded(name, [&] { return store_->erase_space(space); });
+    bool over = false;
+    {
+      const std::lock_guard lock(mutex_);
+      erase_problem_ = done ? std::string() : done.error().message;
+      if (!done) return;
+      const auto found = erased_.find(space);
+      if (found == erased_.end()) continue;
+      found->second.done = true;
+      over = began >= found->second.last;
+    }
+    if (!over) continue;
+    if (source_.forget_erased && !guarded(name, [&] { return source_.forget_erased(space); })) return;
     const std::lock_guard lock(mutex_);
-    erase_problem_ = done ? std::string() : done.error().message;
-    if (!done) return;
     erased_.erase(space);
   }
 }

@@ -3,9 +3,11 @@
 // read is reported, never dropped.
 #include <fractal/copy.h>
 #include <fractal/format.h>
+#include <fractal/remote_vector_index.h>
 
 #include "src/cursor.h"
 #include "src/database.h"
+#include "src/erased_spaces.h"
 #include "src/error.h"
 #include "src/json.h"
 #include "src/kernels.h"
@@ -14,7 +16,9 @@
 #include "src/vector_index.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <mutex>
 #include <system_error>
 
 namespace fractal {
@@ -126,18 +130,37 @@ Result<void> forget_copy_mark(Database& database, const Space& space) {
   return database.write([&](WriteTransaction& transaction) { return transaction.set_setting(setting, ""); });
 }
 
-// Small spaces are not loaded for it. No moment is held while a graph is built.
+// Small spaces are not loaded for it, unless the index is elsewhere: there each of them is compared. No moment is held while
+// a graph is built.
 Result<void> build_index(const Database& database, const Space& space, const MaintainOptions& options) {
   std::uint64_t number = 0;
   {
     FRACTAL_TRY_INTO(const Look look, database.look(space, nullptr, options.control));
     number = look.space().number;
+    RemoteVectorIndex* const remote = database.remote_index();
     const bool large = database.is_large(look.space());
-    if (!large && !options.purge) return {};
-    if (large) FRACTAL_TRY(database.catch_up_if_room(look));
+    if (remote != nullptr) {
+      FRACTAL_TRY(remote->reconcile(look.space(), database.pull_from(look), options.control));
+    } else if (large) {
+      FRACTAL_TRY(database.catch_up_if_room(look));
+    }
+    if (!options.purge && (remote != nullptr || !large)) return {};
     FRACTAL_TRY(check_control(options.control, "maintain"));
   }
   return database.index().build(number, options.purge, options.control);
+}
+
+// What was derived from the rows: made again when it is next needed, or, of an index elsewhere, compared and mended now.
+Result<void> renew_views(const Database& database, const Space& space, std::uint64_t number, const Control& control) {
+  RemoteVectorIndex* const remote = database.remote_index();
+  if (remote == nullptr) {
+    database.erase_views(number);
+    return {};
+  }
+  database.drop_links(number);
+  FRACTAL_TRY_INTO(const Look look, database.look(space, nullptr, control));
+  FRACTAL_TRY(remote->reconcile(look.space(), database.pull_from(look), control));
+  return {};
 }
 
 }  // namespace
@@ -147,10 +170,15 @@ Result<std::uint64_t> FractalMemory::erase_space() const {
   FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
   if (std::find(spaces.begin(), spaces.end(), space_) == spaces.end()) return std::uint64_t{0};
   std::uint64_t number = 0, memories = 0;
+  const std::lock_guard turn(database_->erasing());
+  const bool elsewhere = database_->remote_index() != nullptr;
   FRACTAL_TRY(database_->write([&](WriteTransaction& transaction) -> Result<void> {
     FRACTAL_TRY_INTO(const SpaceRecord* record, transaction.space(space_));
     number = record->number;
     memories = record->memories;
+    const ErasedSpace erased{.number = number,
+                             .at = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now())};
+    if (elsewhere) FRACTAL_TRY(note_erased_space(transaction, database_->storage(), erased));
     FRACTAL_TRY(transaction.erase_space(number));
     FRACTAL_TRY(transaction.set_setting(copy_mark_setting(number), ""));
     return transaction.set_setting(vector_index_setting(number), "");
@@ -214,7 +242,7 @@ Result<RepairReport> FractalMemory::repair(const Control& control) const {
       FRACTAL_TRY_INTO(memories, database_->rebuild_keywords(transaction, space, control));
       return transaction.set_setting(vector_index_setting(number), "");
     }));
-    database_->erase_views(number);
+    FRACTAL_TRY(renew_views(*database_, space, number, control));
     report.repaired.push_back(
         fmt::format("space {}/{}: keywords of {} memories rebuilt", space.tenant, space.name, memories));
   }
@@ -226,6 +254,7 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
   FRACTAL_TRY_INTO(report.indexed, database_->index_foreign_rows(SIZE_MAX, options.control));
   FRACTAL_TRY_INTO(const auto spaces, database_->storage().spaces());
   const ReadLog::Notes no_notes;
+  Result<void> index_is_there;  // rows are maintained, also while an index elsewhere does not answer
   for (const Space& space : spaces) {
     for (std::uint64_t removed = page_rows, forgotten = 0; removed == page_rows;) {
       FRACTAL_TRY(check_control(options.control, "maintain"));
@@ -243,9 +272,15 @@ Result<MaintainReport> FractalMemory::maintain(const MaintainOptions& options) c
       report.audit_removed += forgotten;
     }
     if (options.purge) FRACTAL_TRY(forget_copy_mark(*database_, space));
-    FRACTAL_TRY(build_index(*database_, space, options));
+    auto built = build_index(*database_, space, options);
+    if (built) continue;
+    const bool is_away = database_->remote_index() != nullptr && built.error().code == Errc::unavailable;
+    if (!is_away) return built.error();
+    FRACTAL_TRY(check_control(options.control, "maintain"));
+    if (index_is_there) index_is_there = std::move(built);
   }
   FRACTAL_TRY_INTO(report.bytes_rewritten, database_->storage().maintain(options.purge, options.control));
+  FRACTAL_TRY(std::move(index_is_there));
   return report;
 }
 

@@ -114,8 +114,10 @@ class VersionStore {
   virtual Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch,
                                        std::span<const Version> versions, const Control* control) = 0;
   // Of the latest epoch; epoch 0: there is none.
-  virtual Result<VersionMark> mark(const VersionPlace& place) = 0;
-  virtual Result<void> put_mark(const VersionPlace& place, const VersionMark& mark) = 0;
+  virtual Result<VersionMark> mark(const VersionPlace& place, const Control* control) = 0;
+  // `first`: the epoch has none yet. Otherwise the one before has to be there, or what it speaks of is lost: not_found.
+  // Its `raw` and `again` stay true if somebody else has written so.
+  virtual Result<void> put_mark(const VersionPlace& place, const VersionMark& mark, bool first) = 0;
   // Never falls back, whoever writes it.
   virtual Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) = 0;
 

@@ -34,6 +34,7 @@ class Step final : public WriteTransaction {
   }
 
   Result<std::vector<Row>> scan(std::uint64_t space, MemoryId after, std::size_t limit, Columns columns) override {
+    if (!open_.contains(space) && state_.spaces.find(space) == nullptr) return std::vector<Row>{};
     return rows_at(space, keys_in(at(space).rows, between(after, last_number), limit), columns);
   }
 

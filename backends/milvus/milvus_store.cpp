@@ -32,6 +32,10 @@ std::string key_of(MemoryId id, std::uint64_t born, std::uint64_t epoch) {
   return fmt::format("v.{}.{}.{}", id, born, epoch);
 }
 
+std::string mark_key(const VersionPlace& place, std::uint64_t epoch) {
+  return fmt::format("m.{}.{}", place.number, epoch);
+}
+
 // Milvus takes no vector of one component: such a one has a zero behind it.
 std::size_t stored_dimension(const VersionPlace& place) { return std::max<std::size_t>(place.dimension, 2); }
 
@@ -155,9 +159,9 @@ Consistency MilvusStore::of_marks() {
 // ---- Writing -----------------------------------------------------------------------------------------------------
 
 // Rows without tenant and space: those are the place's.
-Result<std::uint64_t> MilvusStore::upsert(const VersionPlace& place, std::span<WrittenRow> rows,
+Result<std::uint64_t> MilvusStore::upsert(const VersionPlace& place, std::span<WrittenRow> rows, bool make,
                                           const Control* control) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, true));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, make));
   const std::string tenant = plain(place.space.tenant);
   for (WrittenRow& row : rows) {
     row.tenant = tenant;
@@ -190,19 +194,33 @@ Result<std::uint64_t> MilvusStore::insert(const VersionPlace& place, std::uint64
                     .created_at = version.fields.created_at.time_since_epoch().count(),
                     .vector = vector});
   }
-  return upsert(place, rows, control);
+  return upsert(place, rows, true, control);
 }
 
-Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark& mark) {
+// The one before goes with the rows that it speaks of, whoever erases them.
+Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark& given, bool first) {
+  VersionMark mark = given;
+  const std::string key = mark_key(place, mark.epoch);
+  if (!first) {
+    FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+    FRACTAL_TRY_INTO(const auto rows, noted(place, client_->query(collection.name, "pk == " + quoted(key), mark_fields,
+                                                                  1, of_marks(), nullptr)));
+    VersionMark before;
+    if (rows.empty() || !read_mark_text(rows.front().note, before)) {
+      return make_error(Errc::not_found, "{}: vectors of space {} that were there are lost", name(), place.number);
+    }
+    mark.raw = mark.raw || before.raw;
+    mark.again = mark.again || before.again;
+  }
   const std::string note = mark_text(mark);
   const std::vector<float> none = unit(place);
-  WrittenRow row{.key = fmt::format("m.{}.{}", place.number, mark.epoch),
+  WrittenRow row{.key = key,
                  .epoch = as_signed(mark.epoch),
                  .born = as_signed(mark.applied),
                  .kind = kind_mark,
                  .note = note,
                  .vector = none};
-  FRACTAL_TRY(upsert(place, {&row, 1}, nullptr));
+  FRACTAL_TRY(upsert(place, {&row, 1}, false, nullptr));
   return {};
 }
 
@@ -213,7 +231,7 @@ Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t e
                  .born = as_signed(cleaned),
                  .kind = kind_cleaned,
                  .vector = none};
-  FRACTAL_TRY(upsert(place, {&row, 1}, nullptr));
+  FRACTAL_TRY(upsert(place, {&row, 1}, false, nullptr));
   // Those before say nothing more.
   FRACTAL_TRY_INTO(const Collection collection, find(place, false));
   FRACTAL_TRY(noted(
@@ -277,12 +295,12 @@ std::string MilvusStore::of_moment(const Collection& collection, const VersionPl
   return fmt::format("{} && epoch == {} && born <= {}", of_space(collection, place), moment.epoch, moment.as_of);
 }
 
-Result<VersionMark> MilvusStore::mark(const VersionPlace& place) {
+Result<VersionMark> MilvusStore::mark(const VersionPlace& place, const Control* control) {
   FRACTAL_TRY_INTO(const Collection collection, find(place, false));
   FRACTAL_TRY_INTO(const auto rows,
                    noted(place, client_->query(collection.name,
                                                fmt::format("{} && kind >= {}", of_space(collection, place), kind_mark),
-                                               mark_fields, most_rows, of_marks(), nullptr)));
+                                               mark_fields, most_rows, of_marks(), control)));
   VersionMark mark;
   for (const Row& row : rows) {
     if (row.kind != kind_mark || static_cast<std::uint64_t>(row.epoch) <= mark.epoch) continue;

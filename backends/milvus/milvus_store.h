@@ -34,8 +34,8 @@ class MilvusStore final : public VersionStore {
   std::size_t most_ids() const override;
   Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
                                const Control* control) override;
-  Result<VersionMark> mark(const VersionPlace& place) override;
-  Result<void> put_mark(const VersionPlace& place, const VersionMark& mark) override;
+  Result<VersionMark> mark(const VersionPlace& place, const Control* control) override;
+  Result<void> put_mark(const VersionPlace& place, const VersionMark& mark, bool first) override;
   Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) override;
   VectorColumns columns() const override { return VectorColumns::fields; }
   VersionCondition condition(const Filter& filter, std::string_view prefix) const override;
@@ -66,7 +66,8 @@ class MilvusStore final : public VersionStore {
   void forget(const VersionPlace& place);
   template <class T> Result<T> noted(const VersionPlace& place, Result<T> done);
   void note_write(std::uint64_t timestamp);
-  Result<std::uint64_t> upsert(const VersionPlace& place, std::span<WrittenRow> rows, const Control* control);
+  Result<std::uint64_t> upsert(const VersionPlace& place, std::span<WrittenRow> rows, bool make,
+                               const Control* control);
   Consistency of_marks();
   std::string of_space(const Collection& collection, const VersionPlace& place) const;
   std::string of_moment(const Collection& collection, const VersionPlace& place, const VersionMoment& moment) const;

@@ -25,10 +25,15 @@ redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -8193)
 return token
 )lua";
 
-// KEYS: marks, writes. ARGV: the mark's write; the epoch; the mark. 0: that write is not there.
+// KEYS: marks, writes. ARGV: the mark's write; the epoch; the mark, whose end is `raw` and `again`: those stay set. 0: that
+// write is not there.
 inline constexpr const char* mark_script = R"lua(
 if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+local text, raw, again = string.match(ARGV[3], '^(.*) (%d) (%d)$')
+local had_raw, had_again = string.match(redis.call('HGET', KEYS[1], ARGV[2]) or '', ' (%d) (%d)$')
+if had_raw == '1' then raw = '1' end
+if had_again == '1' then again = '1' end
+redis.call('HSET', KEYS[1], ARGV[2], text .. ' ' .. raw .. ' ' .. again)
 return 1
 )lua";
 

@@ -29,6 +29,7 @@ constexpr std::size_t any_size = ~std::size_t{0};  // of a list
 constexpr std::size_t most_raw = 16'384;
 constexpr std::uint64_t most_sequence = 1ULL << 53;
 constexpr unsigned random_bits = 20;
+constexpr std::uint64_t no_write = 1;  // no write has this token
 
 std::string bits() {
   std::random_device random;
@@ -119,11 +120,11 @@ RedisStore::RedisStore(Address address, Pool::Limits limits, std::string base)
 std::size_t RedisStore::most_k() const { return proposals_of_call; }
 std::size_t RedisStore::most_ids() const { return ids_of_call; }
 
-// What was known of the epoch is forgotten: it is to be read again.
+// Until the mark has been read again nothing of the epoch is known to be there, and who still writes to it is refused.
 Error RedisStore::lost(const VersionPlace& place, std::uint64_t epoch) {
   {
     const std::lock_guard lock(mutex_);
-    writes_.erase({place.number, epoch});
+    writes_[{place.number, epoch}] = no_write;
   }
   return make_error(Errc::not_found, "{}: vectors of space {} that were there are lost", name(), place.number);
 }
@@ -211,7 +212,8 @@ Result<std::uint64_t> RedisStore::insert(const VersionPlace& place, std::uint64_
   return token;
 }
 
-Result<void> RedisStore::put_mark(const VersionPlace& place, const VersionMark& mark) {
+// The token says whether what it speaks of is there.
+Result<void> RedisStore::put_mark(const VersionPlace& place, const VersionMark& mark, bool) {
   const PlaceKeys place_keys = keys_of(place);
   const std::string epoch = hex(mark.epoch), token = fmt::to_string(mark.token);
   const EpochKeys keys(place_keys, place.number, epoch);
@@ -303,12 +305,12 @@ Result<void> RedisStore::erase_space(std::uint64_t number) {
 // ---- Reading -----------------------------------------------------------------------------------------------------
 
 // What a server has to be is looked at here, too, and its FT index: this is asked for every few seconds.
-Result<VersionMark> RedisStore::mark(const VersionPlace& place) {
+Result<VersionMark> RedisStore::mark(const VersionPlace& place, const Control* control) {
   const PlaceKeys keys = keys_of(place);
   const SpaceKeys space(keys, place.number);
   FRACTAL_TRY(server_.check());
   server_.forget(keys);
-  FRACTAL_TRY_INTO(const Reply all, server_.ask_one({{"HGETALL", space.marks()}}, nullptr));
+  FRACTAL_TRY_INTO(const Reply all, server_.ask_one({{"HGETALL", space.marks()}}, control));
   VersionMark mark;
   for (std::size_t i = 0; i + 1 < all.list.size(); i += 2) {
     const auto epoch = from_hex(all.list[i].text);
@@ -319,14 +321,15 @@ Result<VersionMark> RedisStore::mark(const VersionPlace& place) {
     }
     const EpochKeys epoch_keys(keys, place.number, all.list[i].text);
     const std::string token = fmt::to_string(read.token);
-    FRACTAL_TRY_INTO(const Reply there, server_.ask_one({{"ZSCORE", epoch_keys.writes(), token}}, nullptr));
+    FRACTAL_TRY_INTO(const Reply there, server_.ask_one({{"ZSCORE", epoch_keys.writes(), token}}, control));
     if (there.kind != Reply::Kind::nothing) mark = read;
   }
   for (std::size_t i = 0; i + 1 < all.list.size(); i += 2) {
     if (all.list[i].text == "c" + hex(mark.epoch)) mark.cleaned = from_hex(all.list[i + 1].text).value_or(0);
   }
   // What this process wrote and the server has not any more is left for read() to find: older moments go with it.
-  if (mark.epoch != 0 && last_write(place, mark.epoch) == 0) note_write(place, mark.epoch, mark.token);
+  const bool unknown = mark.epoch != 0 && last_write(place, mark.epoch) <= no_write;
+  if (unknown) note_write(place, mark.epoch, mark.token);
   return mark;
 }
 

@@ -30,8 +30,8 @@ class RedisStore final : public VersionStore {
   std::size_t most_ids() const override;
   Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
                                const Control* control) override;
-  Result<VersionMark> mark(const VersionPlace& place) override;
-  Result<void> put_mark(const VersionPlace& place, const VersionMark& mark) override;
+  Result<VersionMark> mark(const VersionPlace& place, const Control* control) override;
+  Result<void> put_mark(const VersionPlace& place, const VersionMark& mark, bool first) override;
   Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) override;
   Result<std::vector<StoredVersion>> nearest(const VersionPlace& place, const VersionMoment& moment,
                                              const NearestQuery& query) override;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <random>
@@ -61,7 +62,7 @@ VersionPlace place_of(const Model& model) {
 
 // Every version that is there, as text.
 std::string versions_in(VersionStore& store, const Model& model) {
-  const VersionMark mark = store.mark(place_of(model)).value();
+  const VersionMark mark = store.mark(place_of(model), nullptr).value();
   std::vector<std::string> lines;
   const auto note = [&](std::vector<StoredVersion>&& page) -> Result<void> {
     for (const StoredVersion& version : page) {
@@ -121,7 +122,8 @@ TEST_CASE("versions that come twice, late and in another order leave the same ro
       token = std::max(token, *sent_now);
       begin += size;
     }
-    REQUIRE(store->put_mark(place_of(model), {.epoch = 77, .applied = 300, .last_id = 60, .token = token}).has_value());
+    REQUIRE(store->put_mark(place_of(model), {.epoch = 77, .applied = 300, .last_id = 60, .token = token}, true)
+                .has_value());
     const std::string found = versions_in(*store, model);
     if (round == 0) expected = found;
     CHECK(found == expected);
@@ -199,11 +201,152 @@ TEST_CASE("data that the server has lost is noticed, and loaded again") {
 
   // Some of the rows only, behind its back: an answer that would be short is none.
   const auto store = testing::remote_store(identity);
-  const VersionMark mark = store->mark(place_of(model)).value();
+  const VersionMark mark = store->mark(place_of(model), nullptr).value();
   std::vector<VersionStore::Name> gone;
   for (std::uint64_t i = 1; i <= 480; ++i) gone.emplace_back(first_id(2) + i, i);
   REQUIRE(store->erase(place_of(model), mark.epoch, gone).has_value());
+  // By a filter: every memory has a vector.
+  SpaceRecord all = model.record();
+  all.memories = all.vectors;
+  const auto some = std::make_shared<const std::vector<MemoryId>>(
+      std::vector{first_id(2) + 470, first_id(2) + 471, first_id(2) + 490});
+  const Vector asked(16, 1.0F);
+  const auto few = index->search(all, {.vector = asked, .k = 10, .as_of = model.sequence(), .allowed = some});
+  REQUIRE_FALSE(few.has_value());
+  CHECK(few.error().code == Errc::unavailable);
+  // It does not believe the server's mark again, though that is still there.
+  REQUIRE(index->catch_up(model.record(), model.pull()).has_value());
+  CHECK(answers(*index, model, Vector(16, 1.0F), 50));
+  CHECK(differences(*index, model) == "");
+  CHECK(store->mark(place_of(model), nullptr).value().epoch > mark.epoch);
+
+  REQUIRE(store->erase(place_of(model), store->mark(place_of(model), nullptr).value().epoch, gone).has_value());
   CHECK_FALSE(answers(*index, model, Vector(16, 1.0F), 50));
+}
+
+TEST_CASE("who writes on to what was erased behind its back makes nobody believe that all is there") {
+  std::mt19937_64 random(testing::announced_seed("erased"));
+  for (const bool by_pull : {false, true}) {
+    const std::string identity = testing::fresh_remote_identity();
+    Model model(2, 8, Metric::l2);
+    const auto writer = index_on(identity, model, {}), reader = index_on(identity, model, {});
+    for (int i = 0; i < 200; ++i) model.add(vector_oracle::random_vector(random, 8));
+    REQUIRE(model.commit(*writer).has_value());
+    REQUIRE(reader->catch_up(model.record(), model.pull()).has_value());
+    REQUIRE(testing::remote_store(identity)->erase_space(2).has_value());
+    for (int i = 0; i < 40; ++i) model.add(vector_oracle::random_vector(random, 8));
+    if (by_pull) {
+      model.skip();
+      (void)writer->catch_up(model.record(), model.pull());
+    } else {
+      (void)model.commit(*writer);
+    }
+    for (auto* index : {reader.get(), writer.get()}) {
+      (void)answers(*index, model, Vector(8, 1.0F));
+      REQUIRE(index->catch_up(model.record(), model.pull()).has_value());
+      CHECK(answers(*index, model, Vector(8, 1.0F)));
+      CHECK(differences(*index, model) == "");
+    }
+    const auto third = index_on(identity, model, {});
+    REQUIRE(third->catch_up(model.record(), model.pull()).has_value());
+    CHECK(differences(*third, model) == "");
+  }
+}
+
+TEST_CASE("who knows an old epoch writes to the new one, or not at all") {
+  std::mt19937_64 random(testing::announced_seed("epochs"));
+  const std::string identity = testing::fresh_remote_identity();
+  Model model(2, 8, Metric::cosine);
+  const auto one = index_on(identity, model, {.grace = testing::short_grace()});
+  const auto other = index_on(identity, model, {.grace = testing::short_grace()});
+  for (int i = 0; i < 60; ++i) model.add(vector_oracle::random_vector(random, 8));
+  REQUIRE(model.commit(*other).has_value());
+  std::size_t answered = 0, searches = 0;
+  for (int round = 0; round < 3; ++round) {
+    change(random, model, 20, 8);
+    REQUIRE(model.commit(*other).has_value());
+    std::atomic<bool> built{false};
+    const SpaceRecord record = model.record();
+    // One thread at a time touches the model: who builds has its own.
+    const Model frozen = model;
+    const auto builder = index_on(identity, frozen, {.grace = testing::short_grace()});
+    std::thread thread([&] {
+      CHECK(builder->catch_up(frozen.record(), frozen.pull()).has_value());
+      CHECK(builder->build(2, true, {}).has_value());
+      built = true;
+    });
+    while (!built) {
+      change(random, model, 3, 8);
+      (void)model.commit(*other);
+      for (auto* index : {one.get(), other.get()}) {
+        (void)index->catch_up(model.record(), model.pull());
+        answered += answers(*index, model, vector_oracle::random_vector(random, 8)) ? 1 : 0;
+        ++searches;
+      }
+    }
+    thread.join();
+  }
+  MESSAGE(fmt::format("{} searches, {} answered", searches, answered));
+  CHECK(answered > 0);
+  for (auto* index : {one.get(), other.get()}) {
+    (void)index->catch_up(model.record(), model.pull());
+    CHECK(differences(*index, model) == "");
+  }
+}
+
+TEST_CASE("a storage that is set back beneath a running program") {
+  std::mt19937_64 random(testing::announced_seed("beneath"));
+  for (const bool wait : {true, false}) {
+    const std::string identity = testing::fresh_remote_identity();
+    Model before(4, 5, Metric::cosine), after(4, 5, Metric::cosine);
+    const Model* now = &before;
+    const RemoteSource source{.newest = [&](const SpaceRecord&) -> Result<SpaceRecord> { return now->record(); },
+                              .read = [&](const Space&, VectorColumns,
+                                          const RemoteSource::Read& read) { return read(now->record(), now->pull()); }};
+    RemoteIndex index(testing::remote_store(identity), source, {.wait = wait});
+    for (int i = 0; i < 100; ++i) before.add(vector_oracle::random_vector(random, 5));
+    REQUIRE(before.commit(index).has_value());
+    REQUIRE(index.flush(4, {}));
+    (void)index.catch_up(before.record(), before.pull());
+    CHECK(answers(index, before, Vector(5, 1.0F)));
+    for (int i = 0; i < 95; ++i) after.add(vector_oracle::random_vector(random, 5));
+    after.skip();
+    now = &after;
+    // The first commit of the other history tells.
+    after.add(vector_oracle::random_vector(random, 5));
+    REQUIRE(after.commit(index).has_value());
+    (void)answers(index, after, Vector(5, 1.0F), 100);
+    REQUIRE(index.flush(4, {}));
+    (void)index.catch_up(after.record(), after.pull());
+    REQUIRE(index.flush(4, {}));
+    CHECK(answers(index, after, Vector(5, 1.0F), 100));
+    CHECK(differences(index, after) == "");
+  }
+}
+
+TEST_CASE("what one program knows of an epoch is not unsaid by another") {
+  Model model(5, 4, Metric::l2);
+  const auto store = testing::remote_store(testing::fresh_remote_identity());
+  const Vector vector(4, 1.0F);
+  model.touch();
+  const std::vector<Version> versions{{.id = first_id(5) + 1, .born = 1, .vector = vector}};
+  const auto token = store->insert(place_of(model), 1u << 21, versions, nullptr);
+  REQUIRE(token.has_value());
+  VersionMark mark{.epoch = 1u << 21, .applied = 1, .vectors = 1, .last_id = 1, .token = *token, .again = true};
+  REQUIRE(store->put_mark(place_of(model), mark, true).has_value());
+  mark.again = false;
+  mark.raw = true;
+  REQUIRE(store->put_mark(place_of(model), mark, false).has_value());
+  mark.raw = false;
+  REQUIRE(store->put_mark(place_of(model), mark, false).has_value());
+  const VersionMark read = store->mark(place_of(model), nullptr).value();
+  CHECK(read.again);
+  CHECK(read.raw);
+  // Where there is no mark any more, nothing is left of what it spoke of.
+  REQUIRE(store->erase_space(5).has_value());
+  const auto put = store->put_mark(place_of(model), mark, false);
+  REQUIRE_FALSE(put.has_value());
+  CHECK(put.error().code == Errc::not_found);
 }
 
 TEST_CASE("what is replaced is cleaned away after the grace, and the past is unavailable then") {
@@ -250,7 +393,7 @@ TEST_CASE("reconcile finds what is missing, stale and without a row, and mends i
   CHECK(differences(*index, model) == "");
   const auto store = testing::remote_store(identity);
   const VersionPlace place = place_of(model);
-  const VersionMark mark = store->mark(place).value();
+  const VersionMark mark = store->mark(place, nullptr).value();
   const Vector other(8, 0.5F);
   std::vector<VersionStore::Name> gone;
   for (std::uint64_t i = 1; i <= 7; ++i) gone.emplace_back(first_id(6) + i, i);
@@ -286,7 +429,7 @@ TEST_CASE("built anew, nothing of what was is left") {
   CHECK(std::count(text.begin(), text.end(), '\n') + 1 == 20);
   CHECK(differences(*index, model) == "");
   index->erase(7);
-  const auto mark = testing::remote_store(identity)->mark(place_of(model));
+  const auto mark = testing::remote_store(identity)->mark(place_of(model), nullptr);
   REQUIRE(mark.has_value());
   CHECK(mark->epoch == 0);
 }

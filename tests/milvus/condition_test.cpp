@@ -155,7 +155,7 @@ struct Pair {
     const auto store = testing::milvus_store(storage->setting("milvus/identity").value().value());
     const VersionPlace place{
         .space = record.space, .number = record.number, .dimension = record.dimension, .metric = record.metric};
-    const std::uint64_t epoch = store->mark(place).value().epoch;
+    const std::uint64_t epoch = store->mark(place, nullptr).value().epoch;
     REQUIRE(store->erase(place, epoch, names).has_value());
     const auto pull = [&](std::uint64_t after, const VectorVisitor& visit) {
       return view->vectors(after, index->columns(), visit);

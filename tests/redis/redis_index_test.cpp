@@ -182,21 +182,21 @@ TEST_CASE("a server that lost its last writes is found out, also when others hav
 TEST_CASE("a write does not count on a server that has not the one before") {
   Setting setting({}, 50);
   const auto store = setting.store();
-  const VersionMark mark = store->mark(setting.place()).value();
+  const VersionMark mark = store->mark(setting.place(), nullptr).value();
   const Vector vector(dimension, 1.0F);
   const Version version{.id = first_id(5) + 900, .born = 900, .vector = vector};
   CHECK(setting.redis.ask({"FLUSHALL"}) == "OK");
   CHECK(store->insert(setting.place(), mark.epoch, {&version, 1}, nullptr).error().code == Errc::not_found);
-  CHECK(store->put_mark(setting.place(), mark).error().code == Errc::not_found);
+  CHECK(store->put_mark(setting.place(), mark, false).error().code == Errc::not_found);
   CHECK(store->put_cleaned(setting.place(), mark.epoch, 3).error().code == Errc::not_found);
   CHECK(setting.redis.ask({"KEYS", "*:v:*"}) == "");
-  CHECK(store->mark(setting.place()).value().epoch == 0);
+  CHECK(store->mark(setting.place(), nullptr).value().epoch == 0);
 }
 
 TEST_CASE("rows of a write that broke off are not found, and what is cleaned never falls back") {
   Setting setting;
   const auto store = setting.store();
-  const VersionMark mark = store->mark(setting.place()).value();
+  const VersionMark mark = store->mark(setting.place(), nullptr).value();
   const redis_backend::EpochKeys keys({"fractal:feed", dimension, Metric::cosine}, 5, redis_backend::hex(mark.epoch));
   const std::string bytes(dimension * sizeof(float), 'A');
   for (std::uint64_t i = 1; i <= 30; ++i) {
@@ -214,7 +214,7 @@ TEST_CASE("rows of a write that broke off are not found, and what is cleaned nev
   for (const std::uint64_t cleaned : {3, 11, 7}) {
     REQUIRE(store->put_cleaned(setting.place(), mark.epoch, cleaned).has_value());
   }
-  CHECK(store->mark(setting.place()).value().cleaned == 11);
+  CHECK(store->mark(setting.place(), nullptr).value().cleaned == 11);
 }
 
 TEST_CASE("a server that is told to be hasty gives whole answers") {
@@ -235,7 +235,7 @@ TEST_CASE("a server that throws out keys, or comes to do so, is unsupported") {
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == Errc::unsupported);
     CHECK(opened.error().message.find(policy) != std::string::npos);
-    CHECK(setting.store()->mark(setting.place()).error().code == Errc::unsupported);
+    CHECK(setting.store()->mark(setting.place(), nullptr).error().code == Errc::unsupported);
   }
   std::this_thread::sleep_for(2100ms);  // a mark is read again
   CHECK(setting.answer(*setting.index) == "");
