@@ -19,6 +19,7 @@ std::string CallPolicy::problem() const {
 }
 
 Result<void> CallPolicy::admit() {
+  if (stopping_) return make_error(Errc::unavailable, "{}: it is being closed", name_);
   const std::lock_guard lock(mutex_);
   if (problem_.empty()) return {};
   if (trying_ || Clock::now() < closed_until_) {
@@ -44,7 +45,6 @@ void CallPolicy::failed(const Error& error) {
   trying_ = false;
 }
 
-// It ended by the caller's will: that says nothing about the server.
 void CallPolicy::give_back() {
   const std::lock_guard lock(mutex_);
   trying_ = false;

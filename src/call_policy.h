@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <string>
@@ -28,18 +29,20 @@ class CallPolicy {
   // `call` returns a Result; `unavailable` means that another attempt may succeed. Only for calls that may be repeated.
   template <class Call> auto run(const Control* control, const Call& call) -> decltype(call()) {
     if (auto admitted = admit(); !admitted) return admitted.error();
+    // Of a call that ends by the caller's will, or throws: that says nothing about the server.
+    const auto give_back = [](CallPolicy* policy) { policy->give_back(); };
+    std::unique_ptr<CallPolicy, decltype(give_back)> admission(this, give_back);
     for (int attempt = 1;; ++attempt) {
       auto done = call();
       if (done || done.error().code != Errc::unavailable) {
         succeeded();
+        (void)admission.release();
         return done;
       }
-      if (ended(control)) {
-        give_back();
-        return done;
-      }
+      if (ended(control)) return done;
       if (attempt >= setting_.attempts || !may_repeat()) {
         failed(done.error());
+        (void)admission.release();
         return done;
       }
       rest(control, attempt);

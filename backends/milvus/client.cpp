@@ -30,7 +30,7 @@ constexpr int type_int64 = 5, type_varchar = 21, type_float_vector = 101;
 constexpr int dsl_expression = 1, collection_missing = 100, loaded = 3;
 constexpr int level_strong = 0, level_session = 1;
 constexpr int most_message = 512 << 20;
-constexpr std::chrono::milliseconds step{20};
+constexpr std::chrono::milliseconds step{20}, longest_backoff{1'000};
 constexpr std::size_t most_key = 80, most_tenant = 1'024, most_note = 1'024, most_place = 65'535;
 
 std::string base64(std::string_view bytes) {
@@ -116,7 +116,6 @@ Result<std::vector<Row>> read_rows(const Columns& columns, std::span<const std::
   for (const proto::FieldData& column : columns) {
     const std::string& name = column.field_name();
     asked += std::find(fields.begin(), fields.end(), name) != fields.end();
-    if (name == "pk") FRACTAL_TRY(read_texts(column, rows, &Row::key));
     if (name == "note") FRACTAL_TRY(read_texts(column, rows, &Row::note));
     if (name == "epoch") FRACTAL_TRY(read_integers(column, rows, &Row::epoch));
     if (name == "id") FRACTAL_TRY(read_integers(column, rows, &Row::id));
@@ -220,9 +219,12 @@ class Client::Calls {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(most_message);
     arguments.SetMaxSendMessageSize(most_message);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
+    // In spite of its name, how long an attempt to connect may take (gRPC's doc/connection-backoff.md). After one that
+    // was refused it waits only until the backoff is over.
+    const auto attempt = std::min<std::chrono::milliseconds>(options.connect_timeout, std::chrono::hours(1));
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(attempt.count()));
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(options.connect_timeout.count()));
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(std::min(attempt, longest_backoff).count()));
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // each channel has a connection of its own
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);

@@ -18,9 +18,7 @@ namespace fractal::milvus {
 
 // The fields of our collections. Of a row that was found, those that were asked for.
 struct Row {
-  std::string key{};
-  std::string tenant{};
-  std::int64_t space = 0, epoch = 0, id = 0, born = 0, kind = 0;
+  std::int64_t epoch = 0, id = 0, born = 0, kind = 0;
   std::string note{};
   std::vector<float> vector{};
 };

@@ -28,6 +28,12 @@ Result<std::string> decoded(std::string_view text) {
   return std::move(*bytes);
 }
 
+template <class Number> Result<void> read_number(std::string_view name, std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && number != 0) return {};
+  return make_error(Errc::invalid_argument, "milvus: {} is a number, 1 at least", name);
+}
+
 Result<void> read_parameter(std::string_view name, const std::string& value, MilvusOptions& options) {
   if (name == "prefix") {
     options.prefix = value;
@@ -48,11 +54,14 @@ Result<void> read_parameter(std::string_view name, const std::string& value, Mil
     options.wait = value == "yes";
   } else if (name == "grace") {
     std::uint32_t milliseconds = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), milliseconds);
-    if (error != std::errc() || end != value.data() + value.size()) return bad("grace is a number of milliseconds");
+    FRACTAL_TRY(read_number(name, value, milliseconds));
     options.grace = std::chrono::milliseconds(milliseconds);
-  } else {
-    return make_error(Errc::invalid_argument, "milvus: a URL has no parameter {}", name);
+  } else if (name == "queue_bytes") {
+    FRACTAL_TRY(read_number(name, value, options.queue_bytes));
+  } else if (name == "most_scanned") {
+    FRACTAL_TRY(read_number(name, value, options.most_scanned));
+  } else {  // its name is not told: it may be a password's part
+    return bad("a URL has only the parameters prefix, consistency, ca, wait, grace, queue_bytes and most_scanned");
   }
   return {};
 }
@@ -86,13 +95,13 @@ Result<std::pair<MilvusOptions, MilvusAddress>> read_url(MilvusOptions options) 
     parameters = rest.substr(mark + 1);
     rest = rest.substr(0, mark);
   }
+  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {  // first: a password may have a slash
+    FRACTAL_TRY_INTO(options.token, decoded(rest.substr(0, at)));
+    rest = rest.substr(at + 1);
+  }
   if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
     FRACTAL_TRY_INTO(address.database, decoded(rest.substr(slash + 1)));
     rest = rest.substr(0, slash);
-  }
-  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
-    FRACTAL_TRY_INTO(options.token, decoded(rest.substr(0, at)));
-    rest = rest.substr(at + 1);
   }
   if (rest.empty()) return bad("the URL names no server");
   address.server = rest;

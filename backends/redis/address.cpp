@@ -21,6 +21,14 @@ template <class Number> bool read_number(std::string_view text, Number& number) 
   return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
+template <class Number>
+Result<void> read_setting(std::string_view name, std::string_view text, std::optional<Number>& setting) {
+  Number number = 0;
+  if (!read_number(text, number) || number == 0) return wrong("{} is a number, 1 at least", name);
+  setting = number;
+  return {};
+}
+
 Result<std::string> decoded(std::string_view text) {
   auto bytes = percent_decoded(text);
   if (!bytes) return wrong("\"%\" without two hexadecimal digits");
@@ -78,8 +86,17 @@ Result<void> read_parameters(std::string_view text, bool socket, Address& addres
     } else if (parts.before == "wait") {
       if (parts.behind != "yes" && parts.behind != "no") return wrong("wait is yes or no");
       address.wait = parts.behind == "yes";
+    } else if (parts.before == "grace") {
+      FRACTAL_TRY(read_setting(parts.before, parts.behind, address.grace));
+    } else if (parts.before == "queue_bytes") {
+      FRACTAL_TRY(read_setting(parts.before, parts.behind, address.queue_bytes));
+    } else if (parts.before == "most_scanned") {
+      FRACTAL_TRY(read_setting(parts.before, parts.behind, address.most_scanned));
     } else {
-      return wrong("there is no setting of this name, only prefix, wait{}", socket ? " and db" : "");
+      return wrong(
+          "there is no setting of this name, only prefix{}, and of an index wait, grace, queue_bytes and "
+          "most_scanned",
+          socket ? ", db" : "");
     }
   }
   return {};

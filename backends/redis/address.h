@@ -28,7 +28,12 @@ struct Address {
   std::string user{}, password{};
   std::uint32_t database = 0;
   std::optional<std::string> prefix{};
-  std::optional<bool> wait{};  // of an index
+  // Of an index.
+  std::optional<bool> wait{};
+  std::optional<std::uint32_t> grace{};  // milliseconds
+  std::optional<std::uint64_t> queue_bytes{}, most_scanned{};
+
+  bool is_of_index() const { return wait || grace || queue_bytes || most_scanned; }
 };
 
 // invalid_argument: it is none; unsupported: rediss://. The message does not have the URL in it.

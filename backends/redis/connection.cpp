@@ -4,6 +4,7 @@
 #include "backends/redis/connection.h"
 
 #include "src/error.h"
+#include "src/validate.h"
 
 #include <hiredis.h>
 
@@ -23,6 +24,7 @@ namespace {
 
 constexpr std::size_t most_received = 16u << 20;  // of one reply: far beyond what we keep there
 constexpr std::string_view no_script = "NOSCRIPT";
+constexpr std::chrono::milliseconds between_checks{50};
 
 Reply taken_from(const redisReply& from) {
   Reply reply;
@@ -59,6 +61,17 @@ unsigned version_in(std::string_view info) {
 }
 
 }  // namespace
+
+Result<void> Patience::check(const Endpoint& whom) const {
+  if (stopping != nullptr && *stopping) return make_error(Errc::unavailable, "{}: it is being closed", whom.name());
+  return control != nullptr ? check_control(*control, "vector index") : Result<void>();
+}
+
+Clock::time_point Patience::next_check() const {
+  if (control == nullptr && stopping == nullptr) return until;
+  const auto soon = std::min(until, Clock::now() + between_checks);
+  return control != nullptr ? std::min(soon, control->deadline) : soon;
+}
 
 struct Connection::Context {
   explicit Context(redisContext* given) : redis(given) {}
@@ -101,7 +114,7 @@ Result<void> Connection::log_in(const Address& address, Clock::time_point deadli
   if (address.database != 0) commands.push_back({{"SELECT", database}});
   commands.push_back({{"PING"}});
   commands.push_back({{"INFO", "server"}});  // it may be forbidden: then we take it to be new enough
-  FRACTAL_TRY_INTO(const auto replies, ask(commands, deadline));
+  FRACTAL_TRY_INTO(const auto replies, ask(commands, {.until = deadline}));
   for (std::size_t i = 0; i + 1 < replies.size(); ++i) {
     if (replies[i].kind != Reply::Kind::error) continue;
     refused = !replies[i].is_error("LOADING") && !replies[i].is_error("MASTERDOWN");
@@ -118,24 +131,28 @@ Error Connection::ended(State state, std::string_view why) {
   return make_error(Errc::unavailable, "{}: {}", name(), why);
 }
 
-Result<void> Connection::wait(short events, Clock::time_point deadline) {
+Result<void> Connection::wait(short events, const Patience& patience) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return ended(State::silent, "no answer in time");
+    if (auto wanted = patience.check(endpoint_); !wanted) {
+      state_ = State::given_up;
+      return wanted;
+    }
+    if (Clock::now() >= patience.until) return ended(State::silent, "no answer in time");
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience.next_check() - Clock::now()).count();
     pollfd end{.fd = context_->redis->fd, .events = events, .revents = 0};
-    const int ready = ::poll(&end, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+    const int ready = ::poll(&end, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return ended(State::lost, words_of(errno));
   }
 }
 
-Result<void> Connection::send(std::string_view bytes, Clock::time_point deadline) {
+Result<void> Connection::send(std::string_view bytes, const Patience& patience) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(context_->redis->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN) {
-      FRACTAL_TRY(wait(POLLOUT, deadline));
+      FRACTAL_TRY(wait(POLLOUT, patience));
     } else if (errno != EINTR) {
       return ended(State::lost, words_of(errno));
     }
@@ -143,7 +160,7 @@ Result<void> Connection::send(std::string_view bytes, Clock::time_point deadline
   return {};
 }
 
-Result<Reply> Connection::receive(Clock::time_point deadline) {
+Result<Reply> Connection::receive(const Patience& patience) {
   redisReader* const reader = context_->redis->reader;
   std::array<char, 16'384> bytes{};
   for (std::size_t received = 0;;) {
@@ -163,7 +180,7 @@ Result<Reply> Connection::receive(Clock::time_point deadline) {
     } else if (got == 0) {
       return ended(State::lost, "the server closed the connection");
     } else if (errno == EAGAIN) {
-      FRACTAL_TRY(wait(POLLIN, deadline));
+      FRACTAL_TRY(wait(POLLIN, patience));
     } else if (errno != EINTR) {
       return ended(State::lost, words_of(errno));
     }
@@ -192,13 +209,13 @@ std::string Connection::formatted(const Command& command) const {
   return {made, static_cast<std::size_t>(size)};
 }
 
-Result<std::vector<Reply>> Connection::ask(std::span<const Command> commands, Clock::time_point deadline) {
+Result<std::vector<Reply>> Connection::ask(std::span<const Command> commands, const Patience& patience) {
   std::string bytes;
   for (const Command& command : commands) bytes += formatted(command);
-  FRACTAL_TRY(send(bytes, deadline));
+  FRACTAL_TRY(send(bytes, patience));
   std::vector<Reply> replies;
   for (std::size_t i = 0; i < commands.size(); ++i) {
-    FRACTAL_TRY_INTO(Reply reply, receive(deadline));
+    FRACTAL_TRY_INTO(Reply reply, receive(patience));
     replies.push_back(std::move(reply));
   }
   for (std::size_t i = 0; i < commands.size(); ++i) {
@@ -208,11 +225,11 @@ Result<std::vector<Reply>> Connection::ask(std::span<const Command> commands, Cl
                                    [&](const auto& digest) { return digest.first == command.script; });
     if (replies[i].is_error(no_script)) {  // the server was emptied of them
       std::erase_if(digests_, [&](const auto& digest) { return digest.first == command.script; });
-      FRACTAL_TRY_INTO(auto again, ask({&command, 1}, deadline));
+      FRACTAL_TRY_INTO(auto again, ask({&command, 1}, patience));
       replies[i] = std::move(again.front());
     } else if (!known && replies[i].kind != Reply::Kind::error) {
       const Command load{{"SCRIPT", "LOAD", command.script}};
-      FRACTAL_TRY_INTO(const auto loaded, ask({&load, 1}, deadline));
+      FRACTAL_TRY_INTO(const auto loaded, ask({&load, 1}, patience));
       if (loaded.front().kind == Reply::Kind::text) digests_.emplace_back(command.script, loaded.front().text);
     }
   }

@@ -14,8 +14,8 @@ constexpr std::chrono::milliseconds first_pause{50}, longest_pause{2'000};
 constexpr int most_moves = 3;  // of a slot, during one call
 constexpr std::string_view moved = "MOVED ";
 
-bool any(const std::vector<Reply>& replies, std::string_view error) {
-  return std::any_of(replies.begin(), replies.end(), [&](const Reply& reply) { return reply.is_error(error); });
+bool any_moved(const std::vector<Reply>& replies) {
+  return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) { return reply.is_error(moved); });
 }
 
 }  // namespace
@@ -71,9 +71,21 @@ void Pool::fail(const Error& error, std::uint64_t era) {
   silent_until_ = Clock::now() + pause_;
 }
 
+// Whatever ends the use of a connection that is not given back, an exception too.
+void Pool::Leave::operator()(Pool* pool) const {
+  const std::lock_guard lock(pool->mutex_);
+  --pool->open_;
+  pool->freed_.notify_one();
+}
+
 // `anew`: no connection that was there before.
-Result<Pool::Lease> Pool::lease(bool anew) {
-  const auto deadline = Clock::now() + limits_.call_timeout;
+Result<Pool::Lease> Pool::lease(bool anew, const Patience& patience) {
+  const auto end_trial = [](Pool* pool) {
+    const std::lock_guard lock(pool->mutex_);
+    pool->trying_ = false;
+  };
+  Place place;  // these two are left after the lock
+  std::unique_ptr<Pool, decltype(end_trial)> trial(nullptr, end_trial);
   std::unique_lock lock(mutex_);
   for (;;) {
     if (!problem_.empty() && (trying_ || Clock::now() < silent_until_)) {
@@ -82,7 +94,7 @@ Result<Pool::Lease> Pool::lease(bool anew) {
     while (!anew && problem_.empty() && !idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
-      if (connection->lies_idle()) return Lease{std::move(connection), era_, true};
+      if (connection->lies_idle()) return Lease{Place(this), std::move(connection), era_, true};
       --open_;
     }
     if (anew && open_ >= limits_.most_connections && !idle_.empty()) {
@@ -90,52 +102,43 @@ Result<Pool::Lease> Pool::lease(bool anew) {
       --open_;
     }
     if (open_ < limits_.most_connections) break;
-    if (freed_.wait_until(lock, deadline) == std::cv_status::timeout) {
+    FRACTAL_TRY(patience.check(address_.endpoint));
+    if (Clock::now() >= patience.until) {
       return make_error(Errc::unavailable, "{}: all {} connections are in use", name(), limits_.most_connections);
     }
+    freed_.wait_until(lock, patience.next_check());
   }
-  const bool tries = !problem_.empty();
-  trying_ = trying_ || tries;
   ++open_;
+  place.reset(this);
+  if (!problem_.empty()) {
+    trying_ = true;
+    trial.reset(this);
+  }
   const std::uint64_t era = era_;
   lock.unlock();
   bool refused = false;
   auto connection = connect(refused);
   lock.lock();
-  if (tries) trying_ = false;
+  const bool tried = trial.release() != nullptr;
+  if (tried) trying_ = false;
   if (!connection) {
-    --open_;
     fail(connection.error(), era);
-    freed_.notify_one();
     return std::move(connection).error();
   }
-  if (tries) {
+  if (tried) {
     ++era_;
     problem_.clear();
   }
-  return Lease{std::move(*connection), era_, false};
+  return Lease{std::move(place), std::move(*connection), era_, false};
 }
 
 void Pool::give_back(Lease lease) {
   const std::lock_guard lock(mutex_);
-  if (lease.era == era_) {
-    pause_ = {};
-    idle_.push_back(std::move(lease.connection));
-  } else {
-    --open_;
-  }
+  if (lease.era != era_) return;
+  pause_ = {};
+  idle_.push_back(std::move(lease.connection));
+  (void)lease.place.release();
   freed_.notify_one();
-}
-
-void Pool::close(Lease lease) {
-  lease.connection.reset();
-  const std::lock_guard lock(mutex_);
-  --open_;
-  freed_.notify_one();
-}
-
-Result<std::vector<Reply>> Pool::ask(Lease& lease, std::span<const Command> commands) {
-  return lease.connection->ask(commands, Clock::now() + limits_.call_timeout);
 }
 
 // Whether the slot is elsewhere, and we go there.
@@ -154,34 +157,32 @@ bool Pool::follow(const std::vector<Reply>& replies, const Endpoint& from) {
   return false;
 }
 
-Result<std::vector<Reply>> Pool::ask(std::span<const Command> commands, Repeat repeat) {
+Result<std::vector<Reply>> Pool::ask(std::span<const Command> commands, Repeat repeat, const Control* control,
+                                     const std::atomic<bool>* stopping) {
+  const auto patience = [&] { return Patience{Clock::now() + limits_.call_timeout, control, stopping}; };
   bool anew = false;
   for (int moves = 0;;) {
-    FRACTAL_TRY_INTO(Lease taken, lease(anew));
-    auto replies = ask(taken, commands);
+    FRACTAL_TRY_INTO(Lease taken, lease(anew, patience()));
+    auto replies = taken.connection->ask(commands, patience());
     if (replies) {
-      if (any(*replies, moved) && ++moves <= most_moves && follow(*replies, taken.connection->endpoint())) {
-        close(std::move(taken));
-        continue;
-      }
-      if (any(*replies, "READONLY")) {  // a primary once: who connects again may be led to the new one
+      if (any_moved(*replies) && ++moves <= most_moves && follow(*replies, taken.connection->endpoint())) continue;
+      // A primary once: who connects again may be led to the new one.
+      if (std::any_of(replies->begin(), replies->end(), [](const Reply& reply) { return reply.is_read_only(); })) {
         const std::lock_guard lock(mutex_);
         forget_idle();
       }
       give_back(std::move(taken));
       return replies;
     }
-    const bool lost = taken.connection->state() == Connection::State::lost;
-    const std::uint64_t era = taken.era;
-    const bool used_before = taken.used_before;
-    close(std::move(taken));
-    const bool once_more = lost && !anew && repeat == Repeat::again;
-    if (!once_more) {
-      const std::lock_guard lock(mutex_);
-      if (!lost || !used_before) fail(replies.error(), era);
-      return std::move(replies).error();
+    const auto state = taken.connection->state();
+    const bool lost = state == Connection::State::lost;
+    if (lost && !anew && repeat == Repeat::again) {
+      anew = true;
+      continue;
     }
-    anew = true;
+    const std::lock_guard lock(mutex_);
+    if (state == Connection::State::silent || (lost && !taken.used_before)) fail(replies.error(), taken.era);
+    return std::move(replies).error();
   }
 }
 

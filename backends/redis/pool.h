@@ -29,24 +29,31 @@ class Pool {
 
   // Whether somebody answers now. An error: he lets nobody in. False: nobody does.
   Result<bool> try_out();
-  // A reply for each command. A node of a cluster that says where the slot is leads us there.
-  Result<std::vector<Reply>> ask(std::span<const Command> commands, Repeat repeat);
+  // A reply for each command. A node of a cluster that says where the slot is leads us there. Who gives up (a control's
+  // deadline or cancel flag, `stopping`) is let go while he waits for a free connection or for replies; to connect may
+  // take connect_timeout.
+  Result<std::vector<Reply>> ask(std::span<const Command> commands, Repeat repeat, const Control* control = nullptr,
+                                 const std::atomic<bool>* stopping = nullptr);
   std::string name() const { return address_.endpoint.name(); }
+  const Endpoint& endpoint() const noexcept { return address_.endpoint; }
   // Why nobody is asked at present; empty: it answered when it was asked last.
   std::string problem();
 
  private:
+  struct Leave {
+    void operator()(Pool* pool) const;
+  };
+  using Place = std::unique_ptr<Pool, Leave>;  // one of most_connections, which its owner takes up
   struct Lease {
+    Place place{};
     std::unique_ptr<Connection> connection{};
     std::uint64_t era = 0;
     bool used_before = false;
   };
 
-  Result<Lease> lease(bool anew);
+  Result<Lease> lease(bool anew, const Patience& patience);
   Result<std::unique_ptr<Connection>> connect(bool& refused);
-  Result<std::vector<Reply>> ask(Lease& lease, std::span<const Command> commands);
   void give_back(Lease lease);
-  void close(Lease lease);
   // Of these two, mutex_ is held.
   void fail(const Error& error, std::uint64_t era);
   void forget_idle();

@@ -12,6 +12,9 @@ Result<std::pair<RedisIndexOptions, Address>> read_index_url(RedisIndexOptions o
   FRACTAL_TRY_INTO(Address address, address_of(options.url));
   options.prefix = address.prefix.value_or(options.prefix);
   options.wait = address.wait.value_or(options.wait);
+  options.queue_bytes = address.queue_bytes.value_or(options.queue_bytes);
+  options.most_scanned = address.most_scanned.value_or(options.most_scanned);
+  if (address.grace) options.grace = std::chrono::milliseconds(*address.grace);
   FRACTAL_TRY(check_limits(options.prefix, options.most_connections, {options.connect_timeout, options.call_timeout}));
   if (options.grace < std::chrono::milliseconds(100)) {
     return Error{Errc::invalid_argument, "redis: grace is less than 100 ms"};

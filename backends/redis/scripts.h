@@ -49,7 +49,7 @@ local tokens = burst
 local known = redis.call('GET', KEYS[1])
 if known then
   local had, at, its_rate, its_burst = string.match(known, '^(%S+) (%S+) (%S+) (%S+)$')
-  tokens = math.min(tonumber(its_burst), had + math.max(0, now - at) / 1000000 * its_rate)
+  tokens = math.min(burst, tonumber(its_burst), had + math.max(0, now - at) / 1000000 * its_rate)
 end
 local granted = 0
 if tokens >= 1 then

@@ -66,8 +66,12 @@ std::string life_of(const Reply& server, const Reply& replication) {
 // ---- Asking ------------------------------------------------------------------------------------------------------
 
 Result<void> SearchServer::may_go_on(const Control* control) const {
-  if (stopping_) return make_error(Errc::unavailable, "{}: it is being closed", name());
-  return control != nullptr ? check_control(*control, "vector index") : Result<void>();
+  return Patience{.control = control, .stopping = &stopping_}.check(pool_.endpoint());
+}
+
+Result<std::vector<Reply>> SearchServer::ask_pool(std::span<const Command> commands, const Control* control) {
+  FRACTAL_TRY(may_go_on(control));
+  return pool_.ask(commands, Pool::Repeat::again, control, &stopping_);
 }
 
 Error SearchServer::said(const Command& command, const Reply& reply) const {
@@ -78,11 +82,11 @@ Error SearchServer::said(const Command& command, const Reply& reply) const {
                       "Redis 8 have",
                       name());
   }
-  constexpr std::array<std::string_view, 10> passing{"LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN",   "OOM",
-                                                     "-OOM",    "MISCONF",    "BUSY",     "NOREPLICAS", "MOVED"};
+  constexpr std::array<std::string_view, 9> passing{"LOADING", "MASTERDOWN", "TRYAGAIN",   "OOM",  "-OOM",
+                                                    "MISCONF", "BUSY",       "NOREPLICAS", "MOVED"};
   const bool passes = std::any_of(passing.begin(), passing.end(), [&](auto start) { return reply.is_error(start); });
   if (passes || says(reply, "timeout limit") || says(reply, "limit exceeds") || is_unknown_index(reply) ||
-      says(reply, "oom command not allowed")) {
+      says(reply, "oom command not allowed") || reply.is_read_only()) {
     return make_error(Errc::unavailable, "{}: {}: {}", name(), what, reply.text);
   }
   const bool forbidden = reply.is_error("NOPERM") || reply.is_error("NOAUTH");
@@ -90,8 +94,7 @@ Error SearchServer::said(const Command& command, const Reply& reply) const {
 }
 
 Result<std::vector<Reply>> SearchServer::ask(std::span<const Command> commands, const Control* control) {
-  FRACTAL_TRY(may_go_on(control));
-  FRACTAL_TRY_INTO(auto replies, pool_.ask(commands, Pool::Repeat::again));
+  FRACTAL_TRY_INTO(auto replies, ask_pool(commands, control));
   for (std::size_t i = 0; i < replies.size(); ++i) {
     if (replies[i].kind == Reply::Kind::error) return said(commands[i], replies[i]);
   }
@@ -169,8 +172,7 @@ Result<void> SearchServer::make(const PlaceKeys& place, const VersionPlace& of, 
                         links,
                         "EF_CONSTRUCTION",
                         ef_construction}};
-  FRACTAL_TRY(may_go_on(control));
-  FRACTAL_TRY_INTO(const auto replies, pool_.ask({&create, 1}, Pool::Repeat::again));
+  FRACTAL_TRY_INTO(const auto replies, ask_pool({&create, 1}, control));
   const Reply& reply = replies.front();
   // Somebody else makes it, or has ended in doing so.
   if (reply.kind == Reply::Kind::error && !says(reply, "already exists")) return said(create, reply);
@@ -180,8 +182,7 @@ Result<void> SearchServer::make(const PlaceKeys& place, const VersionPlace& of, 
 // False: there is no such index. unavailable: it has not yet read all rows, or not been able to.
 Result<bool> SearchServer::scanned(const std::string& index, const Control* control) {
   const Command info{{"FT.INFO", index}};
-  FRACTAL_TRY(may_go_on(control));
-  FRACTAL_TRY_INTO(const auto replies, pool_.ask({&info, 1}, Pool::Repeat::again));
+  FRACTAL_TRY_INTO(const auto replies, ask_pool({&info, 1}, control));
   const Reply& reply = replies.front();
   if (is_unknown_index(reply)) return false;
   if (reply.kind == Reply::Kind::error) return said(info, reply);
@@ -197,39 +198,42 @@ Result<bool> SearchServer::scanned(const std::string& index, const Control* cont
   return make_error(Errc::unavailable, "{}: the FT index {} is still being filled", name(), index);
 }
 
-Result<void> SearchServer::await_scan(const std::string& index, const Control* control) {
-  const auto until = Clock::now() + patience_;
+Result<void> SearchServer::await_scan(const std::string& index, Filling filling, const Control* control) {
+  const auto until = Clock::now() + most_scan_;
   for (;;) {
+    FRACTAL_TRY(may_go_on(control));
     auto done = scanned(index, control);
     if (done && !*done) return make_error(Errc::unavailable, "{}: the FT index {} is gone again", name(), index);
     if (done) return {};
-    if (Clock::now() >= until || done.error().code != Errc::unavailable) return done.error();
+    const bool over = filling == Filling::refuse || Clock::now() >= until;
+    if (over || done.error().code != Errc::unavailable) return done.error();
     std::this_thread::sleep_for(scan_poll);
   }
 }
 
 // One that somebody dropped is made anew under a new name, and counts once it has all rows: nobody who knew the old one
-// searches it before.
-Result<std::string> SearchServer::current(const PlaceKeys& place, const VersionPlace& of, const Control* control) {
+// searches it before. Whoever comes then adopts it, also if its maker has not waited.
+Result<std::string> SearchServer::current(const PlaceKeys& place, const VersionPlace& of, Filling filling,
+                                          const Control* control) {
   const std::string pointer = place.current();
   FRACTAL_TRY_INTO(const Reply known, ask_one({{"GET", pointer}}, control));
   std::uint64_t n = 0;
   std::from_chars(known.text.data(), known.text.data() + known.text.size(), n);
   if (n != 0) {
     auto there = scanned(place.index(n), control);
-    if (!there && there.error().code != Errc::unavailable) return there.error();
-    if (!there) FRACTAL_TRY(await_scan(place.index(n), control));
+    if (!there && (filling == Filling::refuse || there.error().code != Errc::unavailable)) return there.error();
+    if (!there) FRACTAL_TRY(await_scan(place.index(n), filling, control));
     if (!there || *there) return place.index(n);
   }
   FRACTAL_TRY(make(place, of, place.index(n + 1), control));
-  FRACTAL_TRY(await_scan(place.index(n + 1), control));
+  FRACTAL_TRY(await_scan(place.index(n + 1), filling, control));
   const std::string next = fmt::to_string(n + 1);
   FRACTAL_TRY_INTO(const Reply adopted, ask_one({{"1", pointer, known.text, next}, adopt_script}, control));
   if (adopted.text == next) return place.index(n + 1);
   return make_error(Errc::unavailable, "{}: another program has made an FT index just now", name());
 }
 
-Result<SearchServer::Ready> SearchServer::ready(const PlaceKeys& place, const VersionPlace& of,
+Result<SearchServer::Ready> SearchServer::ready(const PlaceKeys& place, const VersionPlace& of, Filling filling,
                                                 const Control* control) {
   {
     const std::lock_guard lock(mutex_);
@@ -237,13 +241,13 @@ Result<SearchServer::Ready> SearchServer::ready(const PlaceKeys& place, const Ve
   }
   Ready made;
   FRACTAL_TRY_INTO(made.life, life(control));  // before: what begins meanwhile is another one
-  FRACTAL_TRY_INTO(made.index, current(place, of, control));
+  FRACTAL_TRY_INTO(made.index, current(place, of, filling, control));
   const std::lock_guard lock(mutex_);
   return ready_[place.place()] = std::move(made);
 }
 
 Result<void> SearchServer::prepare(const PlaceKeys& place, const VersionPlace& of, const Control* control) {
-  FRACTAL_TRY(ready(place, of, control));
+  FRACTAL_TRY(ready(place, of, Filling::await, control));
   return {};
 }
 
@@ -262,13 +266,12 @@ Result<SearchServer::Found> SearchServer::nearest(const PlaceKeys& place, const 
       fmt::format("({})=>[KNN {} @vector $vector EF_RUNTIME {} AS distance]", question.condition, k, ef_search);
   const std::string_view bytes(reinterpret_cast<const char*>(question.vector.data()), question.vector.size_bytes());
   for (int lives = 0; lives < most_lives; ++lives) {
-    FRACTAL_TRY_INTO(const Ready known, ready(place, of, control));
+    FRACTAL_TRY_INTO(const Ready known, ready(place, of, Filling::refuse, control));
     std::vector<Command> commands{{{"INFO", "server"}}, {{"INFO", "replication"}}};
     commands.push_back({{"FT.SEARCH", known.index, query, "NOCONTENT", "LIMIT", "0", k, "TIMEOUT", "0", "PARAMS", "2",
                          "vector", bytes, "DIALECT", "2"}});
     commands.insert(commands.end(), then.begin(), then.end());
-    FRACTAL_TRY(may_go_on(control));
-    FRACTAL_TRY_INTO(auto replies, pool_.ask(commands, Pool::Repeat::again));
+    FRACTAL_TRY_INTO(auto replies, ask_pool(commands, control));
     const bool gone = is_unknown_index(replies[2]);
     for (std::size_t i = 0; i < replies.size() && !gone; ++i) {
       if (replies[i].kind == Reply::Kind::error) return said(commands[i], replies[i]);

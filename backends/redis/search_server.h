@@ -20,7 +20,7 @@ namespace fractal::redis_backend {
 class SearchServer {
  public:
   SearchServer(Address address, Pool::Limits limits)
-      : pool_(std::move(address), limits), patience_(limits.call_timeout) {}
+      : pool_(std::move(address), limits), most_scan_(limits.call_timeout) {}
 
   std::string name() const { return pool_.name(); }
   std::string problem() { return pool_.problem(); }
@@ -35,7 +35,7 @@ class SearchServer {
   Result<std::vector<Reply>> ask(std::span<const Command> commands, const Control* control);
   Result<Reply> ask_one(const Command& command, const Control* control);
 
-  // The FT index of these rows, and it has all of them; made if need be.
+  // The FT index of these rows, and it has all of them; made if need be, and waited for as long as a call may take.
   Result<void> prepare(const PlaceKeys& place, const VersionPlace& of, const Control* control);
   // Keys of rows, and of each command behind it the reply.
   struct Found {
@@ -47,6 +47,7 @@ class SearchServer {
     std::span<const float> vector{};
     std::size_t k = 0;
   };
+  // While the FT index is still being filled it is `unavailable` at once; one that is missing is begun.
   Result<Found> nearest(const PlaceKeys& place, const VersionPlace& of, const Question& question,
                         std::span<const Command> then, const Control* control);
   // Whatever was known of FT indexes: it is found out again.
@@ -57,17 +58,20 @@ class SearchServer {
   struct Ready {
     std::string index{}, life{};
   };
-  Result<Ready> ready(const PlaceKeys& place, const VersionPlace& of, const Control* control);
+  // What is done about an FT index that is still being filled.
+  enum class Filling { await, refuse };
+  Result<Ready> ready(const PlaceKeys& place, const VersionPlace& of, Filling filling, const Control* control);
   Result<std::string> life(const Control* control);
-  Result<std::string> current(const PlaceKeys& place, const VersionPlace& of, const Control* control);
+  Result<std::string> current(const PlaceKeys& place, const VersionPlace& of, Filling filling, const Control* control);
   Result<void> make(const PlaceKeys& place, const VersionPlace& of, const std::string& index, const Control* control);
   Result<bool> scanned(const std::string& index, const Control* control);
-  Result<void> await_scan(const std::string& index, const Control* control);
+  Result<void> await_scan(const std::string& index, Filling filling, const Control* control);
   Error said(const Command& command, const Reply& reply) const;
   Result<void> may_go_on(const Control* control) const;
+  Result<std::vector<Reply>> ask_pool(std::span<const Command> commands, const Control* control);
 
   Pool pool_;
-  const std::chrono::milliseconds patience_;
+  const std::chrono::milliseconds most_scan_;  // how long prepare() waits for one
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;                      // of what follows
   std::map<std::string, Ready> ready_{};  // by place

@@ -79,7 +79,10 @@ void check_origin(const Service& service, const Request& request) {
   }
 }
 
-std::string whole(double value) { return fmt::to_string(static_cast<std::uint64_t>(std::min(value, 1e15))); }
+// 0 of what is none: a cache of somebody else's may say anything.
+std::string whole(double value) {
+  return fmt::to_string(static_cast<std::uint64_t>(value > 0 ? std::min(value, 1e15) : 0));
+}
 
 // One bucket for each token and tenant. While the cache does not answer, each server counts by itself.
 void check_rate(const Service& service, Admitted& admitted) {

@@ -74,7 +74,7 @@ class MemoryCache final : public Cache {
       level_bytes_ += cost;
     }
     Level& level = found->second;
-    level.tokens = level.at(now);
+    level.tokens = std::min(burst, level.at(now));
     level.per_second = bucket.per_second;
     level.burst = burst;
     level.then = now;

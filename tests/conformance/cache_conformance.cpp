@@ -135,6 +135,12 @@ TEST_CASE("a bucket that changes keeps its tokens, and never has more than its b
   const auto cache = make_empty_cache();
   CHECK(cache->take("a", {.per_second = 0.001, .burst = 3}).value().left == doctest::Approx(2).epsilon(0.01));
   CHECK(cache->take("a", {.per_second = 0.001, .burst = 100}).value().left == doctest::Approx(1).epsilon(0.01));
+  CHECK(cache->take("c", {.per_second = 10, .burst = 1'000}).value().granted);
+  for (int i = 0; i < 30; ++i) {
+    const double left = cache->take("c", {.per_second = 10, .burst = 20}).value().left;
+    CHECK(left <= 20 - 1);
+    CHECK(left >= 0);
+  }
   CHECK(cache->take("b", {.per_second = 1'000, .burst = 4}).value().granted);
   std::this_thread::sleep_for(50ms);
   CHECK(cache->take("b", {.per_second = 1'000, .burst = 4}).value().left == doctest::Approx(3).epsilon(0.01));

@@ -33,7 +33,10 @@ TEST_CASE("what cannot be an index is refused, and no message has the secret") {
   for (const char* url :
        {"", "http://there", "milvus://", "milvus://:secret@", "milvus://secret@there?wait=perhaps",
         "milvus://secret@there?consistency=none", "milvus://secret@there?x=1", "milvus://secret@there?x",
-        "milvus://secret%@there", "milvus://secret@there?prefix=a-b", "milvus://secret@there?ca=/x"}) {
+        "milvus://secret%@there", "milvus://secret@there?prefix=a-b", "milvus://secret@there?ca=/x",
+        "milvus://root:a/secret@", "milvus://root:a?secret=@there", "milvus://secret@there?most_scanned=0",
+        "milvus://secret@there?queue_bytes=1k", "milvus://secret@there?queue_bytes=", "milvus://secret@there?grace=-1",
+        "milvus://secret@there?grace=99"}) {
     CAPTURE(url);
     const Error error = refused({.url = url});
     CHECK(error.code == Errc::invalid_argument);
@@ -56,6 +59,14 @@ TEST_CASE("a URL says where, who and how") {
   CHECK(options.prefix == "app");
   CHECK(options.consistency == MilvusConsistency::strong);
   CHECK(options.wait);
+  const auto [numbers, slashed] =
+      read("milvus://root:pa/ss@there/notes?most_scanned=7&queue_bytes=5000000000&grace=100");
+  CHECK(slashed.server == "there:19530");
+  CHECK(slashed.token == "root:pa/ss");
+  CHECK(slashed.database == "notes");
+  CHECK(numbers.most_scanned == 7);
+  CHECK(numbers.queue_bytes == 5'000'000'000);
+  CHECK(numbers.grace == std::chrono::milliseconds(100));
 }
 
 TEST_CASE("a program reads what it wrote, and what others did, before it is delivered") {

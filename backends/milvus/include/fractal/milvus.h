@@ -28,8 +28,9 @@ namespace fractal {
 enum class MilvusConsistency : std::uint8_t { strong, session, bounded };
 
 struct MilvusOptions {
-  // milvus://[token@|user:password@]host[:port][/database][?prefix=...&consistency=...&ca=FILE&wait=yes&grace=MS],
-  // milvus+tls://... with TLS. What it names counts before the fields below. Messages name neither password nor token.
+  // milvus://[token@|user:password@]host[:port][/database][?prefix=...&consistency=...&ca=FILE&wait=yes&grace=MS
+  // &queue_bytes=N&most_scanned=N], milvus+tls://... with TLS. What it names counts before the fields below; numbers are 1
+  // at least. Messages name neither password nor token.
   std::string url{};
   std::string prefix = "fractal";  // of the collections' names: letters, digits and _
   MilvusConsistency consistency = MilvusConsistency::session;
@@ -42,6 +43,7 @@ struct MilvusOptions {
   std::uint64_t queue_bytes =
       64u << 20;  // of what waits to be delivered, a space; beyond it is read from the storage again
   std::uint64_t most_scanned = 100'000;  // rows that the core may compare by itself; beyond: `unavailable`
+  // Of one attempt to connect, with TLS, 100 ms at least; a server that is there again is found within about a second.
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds call_timeout{10'000};  // of one attempt; there are up to three
   std::chrono::milliseconds grace{60'000};  // replaced vectors are kept so long, for who still reads an older moment

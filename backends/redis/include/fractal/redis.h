@@ -50,7 +50,8 @@ inline const bool redis_scheme_added = add_cache_scheme("redis", &open_redis_url
 // ---- Vectors -----------------------------------------------------------------------------------------------------
 
 struct RedisIndexOptions {
-  // As RedisOptions::url; FT indexes are in database 0 alone. ?wait=yes goes before `wait`.
+  // As RedisOptions::url; FT indexes are in database 0 alone. What ?wait=yes&grace=MS&queue_bytes=N&most_scanned=N names
+  // goes before the fields below; numbers are 1 at least.
   std::string url{};
   std::string prefix = "fractal";  // as RedisOptions::prefix
   std::size_t most_connections = 16;
@@ -61,7 +62,8 @@ struct RedisIndexOptions {
   std::uint64_t most_scanned = 100'000;  // rows that the core may compare by itself; beyond: `unavailable`
   std::chrono::milliseconds connect_timeout{2'000};
   std::chrono::milliseconds call_timeout{10'000};  // the server adds up to 100 vectors to its graph in one call
-  std::chrono::milliseconds grace{60'000};  // replaced vectors are kept so long, for who still reads an older moment
+  // Replaced vectors are kept so long, for who still reads an older moment; 100 ms at least.
+  std::chrono::milliseconds grace{60'000};
 };
 
 // Makes FT indexes when they are needed. The storage has a setting that names its keys, so several storages may share a
