@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <string>
 
 namespace fractal::testing {
 
@@ -30,10 +31,13 @@ class Random {
   std::uint64_t state_;
 };
 
-// A number from the environment, or the one given.
-inline std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : otherwise;
+// A number from the environment: `name`, or <name>_DEFAULT, which CMake gives to a test; else the one given.
+inline std::uint64_t number_from_environment(const std::string& name, std::uint64_t otherwise) {
+  for (const std::string& variable : {name, name + "_DEFAULT"}) {
+    const char* const text = std::getenv(variable.c_str());
+    if (text != nullptr && *text != '\0') return std::strtoull(text, nullptr, 0);
+  }
+  return otherwise;
 }
 
 // The seed of this run, printed so that a failure can be brought back.

@@ -8,3 +8,6 @@ function(fractal_service name fixture folder)
   set_tests_properties(${fixture}.up PROPERTIES FIXTURES_SETUP ${fixture} ENVIRONMENT "FRACTAL_SERVICES_FSYNC=off")
   set_tests_properties(${fixture}.down PROPERTIES FIXTURES_CLEANUP ${fixture})
 endfunction()
+
+# Between such a server and its clients: a network that fails.
+fractal_suite(fault_proxy faults/fault_proxy.cpp)

@@ -8,7 +8,7 @@
 #include "bench/corpus.h"
 #include "bench/postgres/plain_libpq.h"
 #include "bench/timing.h"
-#include "tests/postgres/fault_proxy.h"
+#include "tests/faults/fault_proxy.h"
 
 #include "backends/postgres/statements.h"
 

@@ -3,7 +3,7 @@
 #define FRACTAL_TESTS_CONFORMANCE_INDEX_FAULTS_H
 
 #include "tests/conformance/index_pair.h"
-#include "tests/postgres/fault_proxy.h"
+#include "tests/faults/fault_proxy.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -23,8 +23,8 @@ struct Made {
 std::string required_server(const char* variable) {
   const char* const url = std::getenv(variable);
   if (url != nullptr && *url != '\0') return url;
-  std::printf("skipped: %s names no server\n", variable);
-  std::exit(77);
+  std::fprintf(stderr, "%s names no server: ./dev services up\n", variable);
+  std::_Exit(1);  // nothing was made, and nobody could be asked to take it back
 }
 
 std::string fresh_remote_identity() {

@@ -19,7 +19,7 @@ void lose_all(const std::string& identity);
 
 // ---- For each backend
 
-// What the environment says; where it says nothing, the test program ends as skipped.
+// What the environment says; where it says nothing, the test program fails at once.
 std::string required_server(const char* variable);
 
 // An identity that nobody had before; what is made under it goes when the program ends, or by lose_all().

@@ -5,7 +5,7 @@ fractal_test(generations
   hnsw/generation_crash_test.cpp
   hnsw/generation_damage_test.cpp
   hnsw/generations.cpp)
-fractal_test(conformance_hnsw_index conformance/vector_index_conformance.cpp conformance/hnsw_index.cpp)
+fractal_test(conformance_hnsw_index ${vector_index_suite} conformance/hnsw_index.cpp)
 fractal_test(hnsw_codes hnsw/codes_test.cpp)
 fractal_test(hnsw_filtered hnsw/filtered_test.cpp)
 fractal_test(hnsw_engine hnsw/engine_test.cpp)

@@ -1,9 +1,4 @@
 # On real servers, which the fixtures start: tools/services.
-if(NOT TARGET FractalMemory_milvus)
-  return()
-endif()
-string(MD5 services "${PROJECT_BINARY_DIR}")
-string(SUBSTRING "${services}" 0 8 services)
 # fractal_milvus_service(name port): a server of this build's own, its URL in url_<name>. The port is what tools/services
 # makes of the folder.
 function(fractal_milvus_service name port)
@@ -26,17 +21,17 @@ set(FRACTAL_TEST_MILVUS_URL "${url_milvus}" CACHE INTERNAL "")
 function(fractal_milvus_test name)
   fractal_test(${name} ${ARGN} ${milvus_server})
   target_link_libraries(${name} PRIVATE FractalMemory::milvus)
-  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED milvus SKIP_RETURN_CODE 77
-    ENVIRONMENT "FRACTAL_TEST_MILVUS=${FRACTAL_TEST_MILVUS_URL};FRACTAL_INDEX_COMMITS=300")
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED milvus
+    ENVIRONMENT "FRACTAL_TEST_MILVUS=${FRACTAL_TEST_MILVUS_URL};FRACTAL_INDEX_COMMITS_DEFAULT=300")
 endfunction()
-fractal_milvus_test(conformance_milvus conformance/vector_index_conformance.cpp conformance/remote_index.cpp)
+fractal_milvus_test(conformance_milvus ${vector_index_suite} conformance/remote_index.cpp)
 fractal_milvus_test(engine_milvus milvus/engine_on_milvus.cpp ${engine} ${engine_search_suite})
-fractal_milvus_test(milvus milvus/milvus_test.cpp conformance/version_store_conformance.cpp)
+fractal_milvus_test(milvus milvus/milvus_test.cpp conformance/version_store_conformance.cpp conformance/remote_upkeep.cpp)
 fractal_milvus_test(milvus_conditions milvus/condition_test.cpp)
 fractal_milvus_test(model_milvus
   ${model_suite} engine/model_on_sqlite.cpp milvus/model_on_milvus.cpp ${model_compare})
 set_tests_properties(model_milvus PROPERTIES COST 500)
-set_property(TEST model_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
+set_property(TEST model_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS_DEFAULT=24000")
 
 # The rows on PostgreSQL, the vectors on Milvus.
 if(TARGET FractalMemory_postgres)
@@ -51,7 +46,7 @@ if(TARGET FractalMemory_postgres)
   fractal_postgres_milvus_test(model_postgres_milvus
     ${model_suite} postgres/model_on_postgres.cpp milvus/model_on_milvus.cpp ${model_compare})
   set_tests_properties(model_postgres_milvus PROPERTIES COST 500)
-  set_property(TEST model_postgres_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS=24000")
+  set_property(TEST model_postgres_milvus APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS_DEFAULT=24000")
 endif()
 
 # Servers that have all three of their own: rows, vectors and cache. FRACTAL_FAULT_SECONDS of load: 20.
@@ -63,8 +58,7 @@ if(TARGET fractal AND TARGET FractalMemory_server AND TARGET FractalMemory_postg
 endif()
 
 # FRACTAL_FAULT_SECONDS of each kind of faults: 8.
-fractal_suite(milvus_proxy postgres/fault_proxy.cpp)
-fractal_milvus_test(milvus_faults milvus/faults_test.cpp ${milvus_proxy})
+fractal_milvus_test(milvus_faults milvus/faults_test.cpp ${fault_proxy})
 target_compile_definitions(milvus_faults PRIVATE FRACTAL_TOOLS="${PROJECT_SOURCE_DIR}/tools")
 
 # Needs no server but its own.
@@ -79,7 +73,7 @@ fractal_milvus_service(milvus3 26000)
 function(fractal_milvus3_test name)
   add_test(NAME ${name}_on_3 ${ARGN})
   set_tests_properties(${name}_on_3 PROPERTIES FIXTURES_REQUIRED milvus3
-    ENVIRONMENT "FRACTAL_TEST_MILVUS=${url_milvus3};FRACTAL_INDEX_COMMITS=100;FRACTAL_TEST_GRACE=6000")
+    ENVIRONMENT "FRACTAL_TEST_MILVUS=${url_milvus3};FRACTAL_INDEX_COMMITS_DEFAULT=100;FRACTAL_TEST_GRACE=6000")
 endfunction()
 fractal_milvus3_test(conformance_milvus COMMAND conformance_milvus
   "--test-case-exclude=every metric*,a filter of any width*,updates and removals show*,no vector is hard enough*,vectors that differ*")

@@ -1,6 +1,6 @@
 // Networks and servers that fail under load: no acknowledged write is lost, one whose outcome is not known is there as a
 // whole or not at all, and what is derived agrees with the rows afterwards.
-#include "tests/postgres/fault_proxy.h"
+#include "tests/faults/fault_proxy.h"
 #include "tests/postgres/ledger.h"
 #include "tests/postgres/load.h"
 #include "tests/postgres/own_schema.h"

@@ -1,7 +1,7 @@
 // The connections of a storage: never more than it may have, waited for, made anew after they were cut, never waited on for
 // ever; and no message tells a secret.
 #include "backends/postgres/pool.h"
-#include "tests/postgres/fault_proxy.h"
+#include "tests/faults/fault_proxy.h"
 #include "tests/postgres/own_schema.h"
 
 #include <fractal/format.h>

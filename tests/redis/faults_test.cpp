@@ -1,5 +1,5 @@
 // A network that delays, cuts, resets and swallows what is said: a value is the one that was put, or it is not known.
-#include "tests/postgres/fault_proxy.h"
+#include "tests/faults/fault_proxy.h"
 #include "tests/redis/own_redis.h"
 #include "tests/seeded_random.h"
 

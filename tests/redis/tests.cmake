@@ -1,17 +1,15 @@
 # On a real Redis, and on those that a test starts and kills by itself.
-if(NOT TARGET FractalMemory_redis)
-  return()
-endif()
 set(redis_folder "/tmp/fractal_redis_${services}")
 fractal_service(redis redis "${redis_folder}")
-fractal_test(conformance_redis_cache ${cache_suite} conformance/redis_cache.cpp)
+set(FRACTAL_TEST_REDIS_URL "redis+unix://${redis_folder}/redis/socket" CACHE INTERNAL "")
+fractal_test(conformance_redis_cache ${cache_suite} redis/conformance_on_redis.cpp)
 set_tests_properties(conformance_redis_cache PROPERTIES FIXTURES_REQUIRED redis
-  ENVIRONMENT "FRACTAL_TEST_REDIS=redis+unix://${redis_folder}/redis/socket")
+  ENVIRONMENT "FRACTAL_TEST_REDIS=${FRACTAL_TEST_REDIS_URL}")
 
 fractal_suite(redis_setting redis/own_redis.cpp)
 fractal_test(redis_cache redis/redis_cache_test.cpp ${redis_setting})
 # FRACTAL_FAULT_SECONDS of a network that fails: 10.
-fractal_test(redis_faults redis/faults_test.cpp ${redis_setting} postgres/fault_proxy.cpp)
+fractal_test(redis_faults redis/faults_test.cpp ${redis_setting} ${fault_proxy})
 foreach(name conformance_redis_cache redis_cache redis_faults)
   target_link_libraries(${name} PRIVATE FractalMemory::redis)
 endforeach()
@@ -27,14 +25,14 @@ function(fractal_redis_index_test name)
   fractal_test(${name} ${ARGN} ${redis_index_setting})
   target_link_libraries(${name} PRIVATE FractalMemory::redis)
   target_compile_definitions(${name} PRIVATE FRACTAL_TOOLS="${PROJECT_SOURCE_DIR}/tools")
-  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED redis_search SKIP_RETURN_CODE 77
-    ENVIRONMENT "FRACTAL_TEST_REDIS_SEARCH=${FRACTAL_TEST_REDIS_SEARCH_URL};FRACTAL_INDEX_COMMITS=300")
+  set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED redis_search
+    ENVIRONMENT "FRACTAL_TEST_REDIS_SEARCH=${FRACTAL_TEST_REDIS_SEARCH_URL};FRACTAL_INDEX_COMMITS_DEFAULT=300")
 endfunction()
-fractal_redis_index_test(conformance_redis_index conformance/vector_index_conformance.cpp conformance/remote_index.cpp)
+fractal_redis_index_test(conformance_redis_index ${vector_index_suite} conformance/remote_index.cpp)
 fractal_redis_index_test(engine_redis redis/engine_on_redis.cpp ${engine} ${engine_search_suite})
-fractal_redis_index_test(redis_index redis/redis_index_test.cpp conformance/version_store_conformance.cpp ${redis_setting})
+fractal_redis_index_test(redis_index redis/redis_index_test.cpp conformance/version_store_conformance.cpp conformance/remote_upkeep.cpp ${redis_setting})
 # FRACTAL_FAULT_SECONDS of each kind of faults: 8.
-fractal_redis_index_test(redis_index_faults redis/index_faults_test.cpp ${redis_setting} postgres/fault_proxy.cpp)
+fractal_redis_index_test(redis_index_faults redis/index_faults_test.cpp ${redis_setting} ${fault_proxy})
 # Needs no server but Debian's.
 fractal_test(redis_index_refused redis/index_refused_test.cpp ${redis_setting})
 target_link_libraries(redis_index_refused PRIVATE FractalMemory::redis)

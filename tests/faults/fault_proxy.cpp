@@ -1,8 +1,8 @@
 // Invariant: bytes are passed on in order, whole and unchanged, until the connection meets a fault that ends that; what
 // has been sent on to the server before is done by it, for its replies are read to the end.
-#include "tests/postgres/fault_proxy.h"
+#include "tests/faults/fault_proxy.h"
 
-#include "tests/postgres/commit_watch.h"
+#include "tests/faults/commit_watch.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Follows what one PostgreSQL client sends, as far as is needed to see a COMMIT go by
 // (https://www.postgresql.org/docs/current/protocol-message-formats.html).
-#ifndef FRACTAL_TESTS_POSTGRES_COMMIT_WATCH_H
-#define FRACTAL_TESTS_POSTGRES_COMMIT_WATCH_H
+#ifndef FRACTAL_TESTS_FAULTS_COMMIT_WATCH_H
+#define FRACTAL_TESTS_FAULTS_COMMIT_WATCH_H
 
 #include <cstddef>
 #include <cstdint>

@@ -9,8 +9,8 @@
 // A server on a port of 127.0.0.1 is "tcp:PORT", and the proxy then listens on port().
 //
 // A request is what a client sends before it waits: with libpq the statements of one pipeline, up to 64 KiB of them.
-#ifndef FRACTAL_TESTS_POSTGRES_FAULT_PROXY_H
-#define FRACTAL_TESTS_POSTGRES_FAULT_PROXY_H
+#ifndef FRACTAL_TESTS_FAULTS_FAULT_PROXY_H
+#define FRACTAL_TESTS_FAULTS_FAULT_PROXY_H
 
 #include "tests/seeded_random.h"
 #include "tests/temporary_folder.h"

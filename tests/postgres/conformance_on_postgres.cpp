@@ -1,6 +1,5 @@
 // The Storage suite on PostgreSQL.
-#include "storage_model.h"
-
+#include "tests/conformance/storage_model.h"
 #include "tests/postgres/fresh_schema.h"
 
 #include <fractal/postgres.h>

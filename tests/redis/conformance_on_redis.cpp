@@ -8,13 +8,14 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <stdexcept>
 
 namespace fractal::testing {
 
 std::shared_ptr<Cache> make_empty_cache() {
   static std::atomic<int> number{0};
   const char* const url = std::getenv("FRACTAL_TEST_REDIS");
-  if (url == nullptr) std::exit(77);
+  if (url == nullptr) throw std::runtime_error("FRACTAL_TEST_REDIS names no server: ./dev services up");
   return open_redis_cache({.url = url, .prefix = fmt::format("suite-{}-{}", ::getpid(), ++number)}).value();
 }
 
