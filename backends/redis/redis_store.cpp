@@ -381,8 +381,19 @@ Result<void> RedisStore::fetch(const VersionPlace& place, const EpochKeys& keys,
   return {};
 }
 
+// As many as were asked for, if there are so many that count: rows that do not are made up for by asking wider.
 Result<std::vector<StoredVersion>> RedisStore::nearest(const VersionPlace& place, const VersionMoment& moment,
                                                        const NearestQuery& query) {
+  for (std::size_t k = query.k;; k = std::min(4 * k, most_k())) {
+    std::size_t found = 0;
+    FRACTAL_TRY_INTO(auto proposals, counted_nearest(place, moment, query, k, found));
+    if (proposals.size() >= query.k || found < k || k == most_k()) return proposals;
+  }
+}
+
+Result<std::vector<StoredVersion>> RedisStore::counted_nearest(const VersionPlace& place, const VersionMoment& moment,
+                                                               const NearestQuery& query, std::size_t k,
+                                                               std::size_t& found_rows) {
   const PlaceKeys place_keys = keys_of(place);
   const EpochKeys keys(place_keys, place.number, hex(moment.epoch));
   std::string condition =
@@ -392,9 +403,10 @@ Result<std::vector<StoredVersion>> RedisStore::nearest(const VersionPlace& place
   const Writes known = writes_of(place, moment);
   const Command check{{"ZMSCORE", keys.writes(), known.asked, known.last}};
   FRACTAL_TRY_INTO(const auto found,
-                   server_.nearest(place_keys, place, {.condition = condition, .vector = query.vector, .k = query.k},
+                   server_.nearest(place_keys, place, {.condition = condition, .vector = query.vector, .k = k},
                                    {&check, 1}, query.control));
   if (!are_there(found.replies.front())) return lost(place, moment.epoch);
+  found_rows = found.keys.size();
   std::vector<StoredVersion> proposals;
   for (const std::string& key : found.keys) {
     const auto name = version_of(std::string_view(key).substr(key.size() - std::min(name_size, key.size())));

@@ -60,6 +60,9 @@ class RedisStore final : public VersionStore {
                               const Control* control);
   Result<Reply> read(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment, Command command,
                      std::size_t size, const Control* control);
+  // `found_rows`: how many the FT index gave, with those that do not count.
+  Result<std::vector<StoredVersion>> counted_nearest(const VersionPlace& place, const VersionMoment& moment,
+                                                     const NearestQuery& query, std::size_t k, std::size_t& found_rows);
   Result<void> leave_counted(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,
                              std::vector<StoredVersion>& versions, const Control* control);
   Result<void> fetch(const VersionPlace& place, const EpochKeys& keys, const VersionMoment& moment,

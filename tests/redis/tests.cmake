@@ -30,7 +30,12 @@ function(fractal_redis_index_test name)
 endfunction()
 fractal_redis_index_test(conformance_redis_index ${vector_index_suite} conformance/remote_index.cpp)
 fractal_redis_index_test(engine_redis redis/engine_on_redis.cpp ${engine} ${engine_search_suite})
-fractal_redis_index_test(redis_index redis/redis_index_test.cpp conformance/version_store_conformance.cpp conformance/remote_upkeep.cpp ${redis_setting})
+fractal_redis_index_test(redis_index redis/redis_index_test.cpp
+  conformance/version_store_conformance.cpp conformance/remote_upkeep.cpp ${redis_setting})
+fractal_redis_index_test(model_redis
+  ${model_suite} engine/model_on_sqlite.cpp redis/model_on_redis.cpp ${model_compare})
+set_tests_properties(model_redis PROPERTIES COST 500)
+set_property(TEST model_redis APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS_DEFAULT=24000")
 # FRACTAL_FAULT_SECONDS of each kind of faults: 8.
 fractal_redis_index_test(redis_index_faults redis/index_faults_test.cpp ${redis_setting} ${fault_proxy})
 # Needs no server but Debian's.
