@@ -54,7 +54,7 @@ Result<VectorHits> RemoteIndex::search(const SpaceRecord& record, const VectorQu
   const auto space = space_of(record);
   if (!space) return make_error(Errc::unavailable, "{}: the vectors of that moment are not in it", name);
   const auto began = Clock::now();
-  const auto hits = guarded(name, [&]() -> Result<VectorHits> {
+  auto hits = guarded(name, [&]() -> Result<VectorHits> {
     FRACTAL_TRY_INTO(const SearchedRemote as_of, searched(*space, record, query));
     return search_remote(*store_, as_of, record, query);
   });

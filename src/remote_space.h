@@ -62,7 +62,7 @@ struct RemoteSpace {
   std::uint64_t epoch_floor = 0;  // epochs up to this one do not count any more
   std::uint64_t losses = 0;       // who began before the last of them has delivered to something that is gone
   Clock::time_point distrusted_at{};
-  int distrusted = 0;  // times, since then
+  int distrusted = 0;         // times, since then
   std::uint64_t applied = 0;  // not below mark.applied: changes to no vector need no mark
   std::uint64_t vectors = 0;  // as of `applied`
   KnownMoments moments{};

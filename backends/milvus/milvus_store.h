@@ -35,7 +35,7 @@ class MilvusStore final : public VersionStore {
   Result<std::uint64_t> insert(const VersionPlace& place, std::uint64_t epoch, std::span<const Version> versions,
                                const Control* control) override;
   Result<VersionMark> mark(const VersionPlace& place, const Control* control) override;
-  Result<void> put_mark(const VersionPlace& place, const VersionMark& mark, bool first) override;
+  Result<void> put_mark(const VersionPlace& place, const VersionMark& given, bool first) override;
   Result<void> put_cleaned(const VersionPlace& place, std::uint64_t epoch, std::uint64_t cleaned) override;
   VectorColumns columns() const override { return VectorColumns::fields; }
   VersionCondition condition(const Filter& filter, std::string_view prefix) const override;
