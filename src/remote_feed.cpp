@@ -19,6 +19,8 @@ namespace {
 constexpr std::string_view name = "vector index";
 constexpr unsigned epoch_shift = 20;  // above: when it was begun, in milliseconds; below: who did
 constexpr std::size_t most_touched = 1u << 20;
+// A store may keep tokens of the last writes alone: the mark that counts gets a new one now and then.
+constexpr std::size_t most_unmarked_rows = 50'000, most_unmarked_sends = 4'000;
 constexpr int most_distrusted = 3;  // times in a grace that a space is loaded anew, whatever the server says of it
 
 }  // namespace
@@ -65,6 +67,12 @@ class Versions {
     mark.applied = to.sequence;
     mark.vectors = to.vectors;
     mark.last_id = std::max(mark.last_id, to.last_id);
+    mark.token = std::max(mark.token, token);
+    return mark;
+  }
+  // Before that: what was applied, and what has come since.
+  VersionMark mark_so_far(std::uint64_t token) const {
+    VersionMark mark = mark_;
     mark.token = std::max(mark.token, token);
     return mark;
   }
@@ -344,14 +352,18 @@ Result<void> RemoteIndex::pull_into(RemoteSpace& space, const SpaceRecord& to, c
   Versions versions(to, before, anew, !anew && !one_commit);
   VectorChanges pulled;
   std::uint64_t token = 0;
+  std::size_t rows_unmarked = 0, sends_unmarked = 0;
   bool any = false;
   const auto flush = [&]() -> Result<void> {
     for (const VectorChange& change : pulled.views()) FRACTAL_TRY(versions.add(change));
     FRACTAL_TRY_INTO(const std::uint64_t sent, send(place, before.epoch, versions.batch()));
     token = std::max(token, sent);
+    rows_unmarked += versions.batch().size();
     versions.clear();
     pulled.clear();
-    return {};
+    if (anew || (rows_unmarked < most_unmarked_rows && ++sends_unmarked < most_unmarked_sends)) return {};
+    rows_unmarked = sends_unmarked = 0;
+    return store_->put_mark(place, versions.mark_so_far(token), false);
   };
   Result<void> sent;
   FRACTAL_TRY(pull(applied, [&](const VectorChange& change) {

@@ -71,10 +71,14 @@ TEST_CASE("a URL says where, who and how") {
 
 TEST_CASE("a program reads what it wrote, and what others did, before it is delivered") {
   std::mt19937_64 random(testing::announced_seed("sessions"));
+  std::string consistency;
+  SUBCASE("strong") { consistency = "strong"; }
+  SUBCASE("session") { consistency = "session"; }
+  SUBCASE("bounded") { consistency = "bounded"; }
   const auto storage = make_memory_storage();
   const auto open = [&] {
     Options options{.embedder = nullptr, .storage = storage};
-    options.vector_index = testing::milvus_server();  // its URL
+    options.vector_index = testing::milvus_server() + "?consistency=" + consistency;
     return FractalMemory::open(options).value();
   };
   const auto one = open(), two = open();
@@ -92,7 +96,7 @@ TEST_CASE("a program reads what it wrote, and what others did, before it is deli
     }
     if (i % 3 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(30));
   }
-  MESSAGE(fmt::format("{} of 120 answers by the index alone", delivered));
+  MESSAGE(fmt::format("{}: {} of 120 answers by the index alone", consistency, delivered));
   CHECK(one.verify().value().problems == std::vector<std::string>{});
   testing::lose_all(storage->setting("milvus/identity").value().value());
 }

@@ -217,6 +217,32 @@ TEST_CASE("rows of a write that broke off are not found, and what is cleaned nev
   CHECK(store->mark(setting.place(), nullptr).value().cleaned == 11);
 }
 
+// Tokens are kept for 8,192 writes.
+TEST_CASE("however much comes in one go, what was there before stays known to all") {
+  Setting setting({}, 300);
+  const auto feeder = std::make_unique<RemoteIndex>(setting.store(), testing::source_of(setting.model),
+                                                    RemoteSetting{.wait = true, .grace = 60s, .batch_rows = 1});
+  REQUIRE(feeder->catch_up(setting.model.record(), setting.model.pull()).has_value());
+  const VersionMark before = setting.store()->mark(setting.place(), nullptr).value();
+  const std::vector<MemoryId> ids = setting.model.living();
+  const Vector other(dimension, 1.0F);
+  for (int i = 0; i < 9'000; ++i) setting.model.touch();
+  const std::uint64_t first = setting.model.sequence() - 9'000;
+  // It breaks off.
+  const VectorIndex::Pull pull = [&](std::uint64_t, const VectorVisitor& visit) -> Result<void> {
+    for (std::uint64_t i = 1; i <= 9'000; ++i) {
+      if (!visit({.id = ids[i % ids.size()], .sequence = first + i, .vector = other})) break;
+    }
+    return Error{Errc::io, "the storage broke off"};
+  };
+  CHECK_FALSE(feeder->catch_up(setting.model.record(), pull).has_value());
+  const VersionMark after = setting.store()->mark(setting.place(), nullptr).value();
+  CHECK(after.epoch == before.epoch);
+  CHECK(after.applied == before.applied);
+  CHECK(after.vectors == before.vectors);
+  CHECK(after.token != before.token);
+}
+
 TEST_CASE("a server that is told to be hasty gives whole answers") {
   Setting setting({}, 6'000);
   CHECK(setting.redis.ask({"FT.CONFIG", "SET", "ON_TIMEOUT", "RETURN"}) == "OK");
