@@ -27,7 +27,7 @@ namespace proto = ::milvus::proto::milvus;
 
 // Of Milvus' schema.proto and common.proto.
 constexpr int type_int64 = 5, type_varchar = 21, type_float_vector = 101;
-constexpr int dsl_expression = 1, collection_missing = 100, loaded = 3;
+constexpr int dsl_expression = 1, collection_missing = 100, invalid_parameter = 1100, loaded = 3;
 constexpr int level_strong = 0, level_session = 1;
 constexpr int most_message = 512 << 20;
 constexpr std::chrono::milliseconds step{20}, longest_backoff{1'000};
@@ -292,6 +292,10 @@ Client::~Client() = default;
 const std::string& Client::name() const { return calls_->name(); }
 std::string Client::problem() const { return calls_->policy().problem(); }
 void Client::stop() { calls_->policy().stop(); }
+
+bool refuses_expression(const Error& error) {
+  return error.message.ends_with(fmt::format("(code {})", invalid_parameter));
+}
 
 Result<std::unique_ptr<Client>> Client::open(const MilvusAddress& address, const MilvusOptions& options) {
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();

@@ -56,6 +56,9 @@ struct Consistency {
   std::uint64_t timestamp = 0;  // of a write
 };
 
+// Of a server that does not take an expression, at any time.
+bool refuses_expression(const Error& error);
+
 // Any thread. Errors: unavailable if the server may do it later; not_found: there is no such collection; unsupported: the
 // server refuses who asks; io: anything else that it says.
 class Client {

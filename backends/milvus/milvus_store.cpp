@@ -99,6 +99,12 @@ Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, boo
     FRACTAL_TRY_INTO(const bool there, client_->has(plan.name));
     if (!there) continue;
     FRACTAL_TRY(client_->create(plan));
+    // It may have been left behind by a make() that broke off.
+    FRACTAL_TRY_INTO(const bool usable, takes_expressions(plan));
+    if (!usable) {
+      FRACTAL_TRY(client_->drop(plan.name));
+      continue;
+    }
     collection = {.name = plan.name, .partitioned = partitioned};
     break;
   }
@@ -112,13 +118,19 @@ Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, boo
 
 // A server may make a collection with a partition key and then take no expression for it, as Milvus Lite 2.5: that shows at
 // once.
+Result<bool> MilvusStore::takes_expressions(const CollectionPlan& plan) {
+  if (!plan.partitioned) return true;
+  const auto tried = client_->query(plan.name, "tenant == \"a\" && space == 0", version_fields, 1, {}, nullptr);
+  if (!tried && !refuses_expression(tried.error())) return tried.error();
+  return tried.has_value();
+}
+
 Result<MilvusStore::Collection> MilvusStore::make(const VersionPlace& place) {
   if (partition_) {
     const CollectionPlan plan = plan_of(place, true);
     FRACTAL_TRY(client_->create(plan));
-    const auto tried = client_->query(plan.name, "tenant == \"a\" && space == 0", version_fields, 1, {}, nullptr);
-    if (tried) return Collection{.name = plan.name, .partitioned = true};
-    if (tried.error().code == Errc::unavailable) return tried.error();
+    FRACTAL_TRY_INTO(const bool usable, takes_expressions(plan));
+    if (usable) return Collection{.name = plan.name, .partitioned = true};
     FRACTAL_TRY(client_->drop(plan.name));
   }
   const CollectionPlan plan = plan_of(place, false);

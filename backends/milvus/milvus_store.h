@@ -63,6 +63,7 @@ class MilvusStore final : public VersionStore {
   CollectionPlan plan_of(const VersionPlace& place, bool partitioned) const;
   Result<Collection> find(const VersionPlace& place, bool make);
   Result<Collection> make(const VersionPlace& place);
+  Result<bool> takes_expressions(const CollectionPlan& plan);
   void forget(const VersionPlace& place);
   template <class T> Result<T> noted(const VersionPlace& place, Result<T> done);
   void note_write(std::uint64_t timestamp);

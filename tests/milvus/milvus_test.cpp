@@ -101,6 +101,27 @@ TEST_CASE("a program reads what it wrote, and what others did, before it is deli
   testing::lose_all(storage->setting("milvus/identity").value().value());
 }
 
+TEST_CASE("a collection that was left behind half made") {
+  const std::string identity = testing::fresh_remote_identity();
+  const MilvusOptions options{.url = testing::milvus_server()};
+  const auto read = milvus::read_url(options).value();
+  const auto client = milvus::Client::open(read.second, read.first).value();
+  REQUIRE(
+      client
+          ->create(
+              {.name = "fractal_" + identity + "_4_L2_by_tenant", .dimension = 4, .metric = "L2", .partitioned = true})
+          .has_value());
+  const VersionPlace place{.space = {}, .number = 3, .dimension = 4, .metric = Metric::l2};
+  const auto store = testing::milvus_store(identity);
+  CHECK((store->mark(place, nullptr).has_value() || store->mark(place, nullptr).error().code == Errc::not_found));
+  const std::vector<float> vector(4, 1.0F);
+  const std::vector<Version> versions{{.id = first_id(3) + 1, .born = 1, .vector = vector}};
+  const auto token = store->insert(place, 9, versions, nullptr);
+  REQUIRE_MESSAGE(token.has_value(), token.error().message);
+  REQUIRE(store->put_mark(place, {.epoch = 9, .applied = 1, .vectors = 1, .last_id = 1, .token = *token}, true));
+  CHECK(testing::milvus_store(identity)->mark(place, nullptr).value().epoch == 9);
+}
+
 TEST_CASE("while no server answers the rows do, and what waits has its bound") {
   const auto storage = make_memory_storage();
   const std::uint64_t bound = 1u << 20;
