@@ -477,7 +477,12 @@ Result<void> RemoteIndex::catch_up(const SpaceRecord& to, const Pull& pull) {
       if (applied >= to.sequence) return {};
       if (!space->sends()) space->behind = true;
     }
-    if (setting_.wait) return pull_into(*space, to, noted_pull, false);
+    if (setting_.wait) {
+      FRACTAL_TRY(pull_into(*space, to, noted_pull, false));
+      const std::lock_guard lock(space->mutex);
+      space->behind = false;
+      return {};
+    }
     wake(to.number);
     return make_error(Errc::unavailable, "{}: it has what was written up to {}, not yet {}", name, applied,
                       to.sequence);

@@ -215,8 +215,13 @@ Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark&
   const std::string key = mark_key(place, mark.epoch);
   if (!first) {
     FRACTAL_TRY_INTO(const Collection collection, find(place, false));
-    FRACTAL_TRY_INTO(const auto rows, noted(place, client_->query(collection.name, "pk == " + quoted(key), mark_fields,
-                                                                  1, of_marks(), nullptr)));
+    // What somebody else wrote may not show at once: one that seems to be gone is looked for among all that is written.
+    std::vector<Row> rows;
+    for (const Consistency& level : {of_marks(), Consistency{.level = MilvusConsistency::strong}}) {
+      FRACTAL_TRY_INTO(
+          rows, noted(place, client_->query(collection.name, "pk == " + quoted(key), mark_fields, 1, level, nullptr)));
+      if (!rows.empty()) break;
+    }
     VersionMark before;
     if (rows.empty() || !read_mark_text(rows.front().note, before)) {
       return make_error(Errc::not_found, "{}: vectors of space {} that were there are lost", name(), place.number);

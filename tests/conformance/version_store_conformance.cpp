@@ -143,7 +143,10 @@ TEST_CASE("several programs that feed the same, each in its own way, agree with 
     // Who commits feeds; it may be late, or another is first, or both do.
     auto& writer = *programs[random() % programs.size()];
     auto& other = *programs[random() % programs.size()];
-    if (random() % 3 == 0) { REQUIRE(other.catch_up(model.record(), model.pull()).has_value()); }
+    if (random() % 3 == 0) {
+      const auto caught_up = other.catch_up(model.record(), model.pull());
+      REQUIRE_MESSAGE(caught_up.has_value(), caught_up.error().message);
+    }
     if (random() % 4 != 0) {
       REQUIRE(model.commit(writer).has_value());
     } else {
