@@ -27,11 +27,18 @@ constexpr Statement total{"count memories", "SELECT COALESCE(sum(fm_memories), 0
 
 constexpr std::chrono::milliseconds look_every{20};  // for readers of old moments
 constexpr Statement next_transaction{"purge", "SELECT pg_current_xact_id()::text"};
-// Sessions that may still see what was there before a transaction: the server keeps it for them.
+// Whoever may still see what was there before a transaction: the server keeps it for them. Sessions of any kind (autovacuum
+// analyzes), but not those that merely vacuum, for which it keeps nothing; what no session holds any more; standbys.
 constexpr Statement older_readers{
     "purge",
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND "
-    "backend_type = 'client backend' AND greatest(age(backend_xmin), age(backend_xid)) > age($1::xid8::xid)"};
+    "WITH mark AS (SELECT age($1::xid8::xid) AS age) SELECT "
+    "(SELECT count(*) FROM pg_stat_activity WHERE COALESCE(datname = current_database(), true) AND pid <> "
+    "pg_backend_pid() "
+    "AND pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum) "
+    "AND greatest(age(backend_xmin), age(backend_xid)) > (SELECT age FROM mark)) + "
+    "(SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() "
+    "AND age(transaction) > (SELECT age FROM mark)) + "
+    "(SELECT count(*) FROM pg_replication_slots WHERE age(xmin) > (SELECT age FROM mark))"};
 
 // A connection in a transaction of its own, until it is committed.
 class Work {
@@ -245,15 +252,19 @@ Result<std::vector<std::string>> PostgresStorage::repair(const Control& control)
 
 namespace {
 
-// What was erased by now is kept in the tables for nobody, once this returns.
+// What was erased by now is kept in the tables for nobody, once this returns. The sessions are read one by one, while one may
+// begin to read beside another that ends: only who is seen in none of two looks is not there.
 Result<void> wait_for_readers(Connection& connection, std::chrono::milliseconds most, const Control& control) {
   FRACTAL_TRY_INTO(const Rows mark, connection.run(next_transaction));
   const std::string now(mark.bytes(0, 0));
-  for (const auto end = std::chrono::steady_clock::now() + most;;) {
+  const auto end = std::chrono::steady_clock::now() + most;
+  for (int looks_without = 0;;) {
     FRACTAL_TRY_INTO(const Rows rows, connection.run(older_readers, Values(Text{now})));
     const std::uint64_t readers = rows.natural(0, 0);
-    if (readers == 0) return {};
+    looks_without = readers == 0 ? looks_without + 1 : 0;
+    if (looks_without == 2) return {};
     FRACTAL_TRY(check_control(control, "purge"));
+    if (readers == 0) continue;
     if (std::chrono::steady_clock::now() >= end) {
       return make_error(Errc::unavailable, "{}: purge: {} sessions may still read what was erased", connection.server(),
                         readers);

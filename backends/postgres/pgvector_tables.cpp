@@ -16,6 +16,7 @@
 // store cannot change each other's answers.
 #include "backends/postgres/pgvector_tables.h"
 
+#include "backends/postgres/schema.h"
 #include "src/error.h"
 #include "src/followed_storage.h"
 
@@ -100,10 +101,8 @@ Result<void> need_extension(Connection& connection) {
 }
 
 Result<void> make_tables(Connection& connection, bool create) {
-  constexpr Statement there{"look for the tables", "SELECT to_regclass('sfm_pgvector_about') IS NOT NULL"};
   FRACTAL_TRY(connection.script(take_turns, "make the tables"));
-  FRACTAL_TRY_INTO(const Rows table, connection.run(there));
-  const bool present = table.integer(0, 0) != 0;
+  FRACTAL_TRY_INTO(const bool present, has_table(connection, "sfm_pgvector_about"));
   if (!present && !create) {
     return make_error(Errc::not_found, "{}: there are no tables of a vector index", connection.server());
   }

@@ -250,13 +250,16 @@ constexpr const char* take_turns = "SELECT pg_advisory_xact_lock(737093147201820
 
 }  // namespace
 
+// In one statement: another program of ours may make the tables meanwhile.
 Result<void> check_no_others(Connection& connection) {
   constexpr Statement there{
       "look for the tables",
-      "SELECT min(c.relname)::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+      "WITH there AS (SELECT c.relname::text AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = "
+      "c.relnamespace "
       "WHERE n.nspname = current_schema() AND c.relname IN ('sfm_memories', 'sfm_graph_links', "
       "'sfm_vector_embeddings', "
-      "'sfm_namespaces', 'sfm_audit_log')"};
+      "'sfm_namespaces', 'sfm_audit_log', 'sfm_settings')) "
+      "SELECT min(name) FROM there WHERE NOT EXISTS (SELECT FROM there WHERE name = 'sfm_settings')"};
   FRACTAL_TRY_INTO(const Rows rows, connection.run(there));
   if (rows.null(0, 0)) return {};
   return make_error(Errc::unsupported, "{}: another program's table {} is there: adopt_postgres() takes them over",
@@ -288,12 +291,19 @@ Result<void> make_tables(Connection& connection, Others others) {
                            "make the tables");
 }
 
+// To read pg_class is to hear of what others have made; to_regclass() may go by what this session looked up before.
+Result<bool> has_table(Connection& connection, std::string_view name) {
+  constexpr Statement there{"look for the tables",
+                            "SELECT count(*) FROM pg_class WHERE relname = $1::text AND pg_table_is_visible(oid)"};
+  FRACTAL_TRY_INTO(const Rows rows, connection.run(there, Values(Text{name})));
+  return rows.natural(0, 0) != 0;
+}
+
 Result<std::optional<std::int64_t>> stored_version(Connection& connection) {
-  constexpr Statement there{"look for the tables", "SELECT to_regclass('sfm_settings') IS NOT NULL"};
   constexpr Statement version{"look for the tables",
                               "SELECT value::bigint FROM sfm_settings WHERE name = 'schema_version'"};
-  FRACTAL_TRY_INTO(const Rows table, connection.run(there));
-  if (table.integer(0, 0) == 0) return std::optional<std::int64_t>{};
+  FRACTAL_TRY_INTO(const bool there, has_table(connection, "sfm_settings"));
+  if (!there) return std::optional<std::int64_t>{};
   FRACTAL_TRY_INTO(const Rows row, connection.run(version));
   if (row.count() == 0) return std::optional<std::int64_t>{};
   return std::optional(row.integer(0, 0));

@@ -68,6 +68,34 @@ TEST_CASE("another program that holds a moment is waited for, too, though it rea
   CHECK(files_with(sql, schema, secret) == "0");
 }
 
+// Only superusers and pg_read_all_stats are told what kind of session another role's is.
+TEST_CASE("a role without rights waits for other roles' moments, too") {
+  const testing::OwnSchema schema;
+  testing::Sql sql;
+  const std::string role = "plain_" + schema.name();
+  sql.rows("CREATE ROLE " + role + " LOGIN");
+  sql.rows("ALTER SCHEMA " + schema.name() + " OWNER TO " + role);
+  {
+    std::string url = schema.url();
+    url.replace(url.find("postgres@"), 8, role);
+    const PostgresOptions postgres{.url = url, .busy_timeout = milliseconds(300)};
+    const auto memory =
+        FractalMemory::open({.embedder = nullptr, .storage = open_postgres_storage(postgres).value()}).value();
+    memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+    testing::Sql other;
+    other.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    other.rows("SELECT count(*) FROM pg_class");
+    memory.remove({1}).value();
+    const auto refused = memory.maintain({.purge = true});
+    CHECK_FALSE(refused.has_value());
+    other.rows("COMMIT");
+    REQUIRE(memory.maintain({.purge = true}).has_value());
+    CHECK(files_with(sql, schema, secret) == "0");
+  }
+  sql.rows("DROP OWNED BY " + role + " CASCADE");
+  sql.rows("DROP ROLE " + role);
+}
+
 TEST_CASE("a snapshot that has read some of what there is keeps maintain() from nothing") {
   const testing::OwnSchema schema;
   const auto memory = open(schema, milliseconds(300));

@@ -206,6 +206,29 @@ TEST_CASE("changes() of three spaces, to which eight writers in three processes 
   CHECK(memory.verify().value().problems == std::vector<std::string>{});
 }
 
+TEST_CASE("programs that open an empty database at the same moment make its tables once") {
+  for (const bool row_security : {false, true}) {
+    for (int round = 0; round < 10; ++round) {
+      const testing::OwnSchema schema;
+      std::vector<std::string> wrong(6);
+      std::vector<std::thread> threads;
+      for (std::size_t i = 0; i < wrong.size(); ++i) {
+        threads.emplace_back([&, i] {
+          const auto storage = open_postgres_storage({.url = schema.url(), .row_security = row_security});
+          const auto memory = storage ? FractalMemory::open({.embedder = nullptr, .storage = *storage})
+                                      : Result<FractalMemory>(storage.error());
+          const auto stored = memory ? memory->store({.coordinate = {static_cast<double>(i)}, .payload = "{}"})
+                                     : Result<Written>(memory.error());
+          if (!stored) wrong[i] = stored.error().message;
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      for (const std::string& text : wrong) CHECK(text == "");
+      CHECK(open(schema.url()).stats().value().memories == wrong.size());
+    }
+  }
+}
+
 // Each commit has both spaces in it, and each storage, a process so to say, asks for them in its own order.
 TEST_CASE("commits of two processes over the same spaces in opposite order") {
   const testing::OwnSchema schema;
