@@ -27,7 +27,7 @@ namespace proto = ::milvus::proto::milvus;
 
 // Of Milvus' schema.proto and common.proto.
 constexpr int type_int64 = 5, type_varchar = 21, type_float_vector = 101;
-constexpr int dsl_expression = 1, collection_missing = 100, invalid_parameter = 1100, loaded = 3;
+constexpr int dsl_expression = 1, collection_missing = 100, invalid_parameter = 1100, gone = 0, loaded = 3;
 constexpr int level_strong = 0, level_session = 1;
 constexpr int most_message = 512 << 20;
 constexpr std::chrono::milliseconds step{20}, longest_backoff{1'000};
@@ -313,11 +313,11 @@ Result<std::unique_ptr<Client>> Client::open(const MilvusAddress& address, const
   [](proto::MilvusService::Stub& on, grpc::ClientContext* call_context, const auto* asked, auto* told, \
      std::function<void(grpc::Status)> then) { on.async()->name(call_context, asked, told, std::move(then)); }
 
-Result<bool> Client::has(const std::string& collection) {
+Result<bool> Client::has(const std::string& collection, const Control* control) {
   proto::CollectionRequest request;
   request.set_collection_name(collection);
   auto reply =
-      calls_->call<proto::BoolResponse>(FRACTAL_CALL(HasCollection), request, "look for a collection", nullptr);
+      calls_->call<proto::BoolResponse>(FRACTAL_CALL(HasCollection), request, "look for a collection", control);
   if (!reply && reply.error().code == Errc::not_found) return false;
   if (!reply) return reply.error();
   return reply->value();
@@ -333,22 +333,29 @@ Result<std::vector<std::string>> Client::collections() {
 Result<void> Client::drop(const std::string& collection) {
   proto::CollectionRequest request;
   request.set_collection_name(collection);
-  FRACTAL_TRY(calls_->call<proto::Status>(FRACTAL_CALL(DropCollection), request, "drop a collection", nullptr));
+  const auto dropped = calls_->call<proto::Status>(FRACTAL_CALL(DropCollection), request, "drop a collection", nullptr);
+  if (!dropped && dropped.error().code != Errc::not_found) return dropped.error();
   return {};
 }
 
-// Steps that are done already, by this program or another, are passed over.
-Result<void> Client::create(const CollectionPlan& plan) {
+Result<void> Client::create(const CollectionPlan& plan, const Control* control) {
   proto::CreateCollectionRequest creation;
   creation.set_collection_name(plan.name);
   creation.set_schema(schema_of(plan).SerializeAsString());
   creation.set_shards_num(1);
   creation.set_consistency_level(level_session);
-  auto created = calls_->call<proto::Status>(FRACTAL_CALL(CreateCollection), creation, "create a collection", nullptr);
-  if (!created) {
-    auto there = has(plan.name);
-    if (!there || !*there) return created.error();
+  auto created = calls_->call<proto::Status>(FRACTAL_CALL(CreateCollection), creation, "create a collection", control);
+  // Of another program that is just making it, Milvus Lite 3 refuses this one before it says that it is there.
+  bool there = created.has_value();
+  for (int look = 0; !there && look < 10 && !calls_->policy().ended(control); ++look) {
+    if (look > 0) std::this_thread::sleep_for(step);
+    FRACTAL_TRY_INTO(there, has(plan.name, control));
   }
+  return there ? make_ready(plan, control) : Result<void>(created.error());
+}
+
+// Steps that are done already, by this program or another, are passed over.
+Result<void> Client::make_ready(const CollectionPlan& plan, const Control* control) {
   proto::CreateIndexRequest indexing;
   indexing.set_collection_name(plan.name);
   indexing.set_field_name("vector");
@@ -356,20 +363,25 @@ Result<void> Client::create(const CollectionPlan& plan) {
   add_pair(indexing.mutable_extra_params(), "index_type", std::string(plan.index));
   add_pair(indexing.mutable_extra_params(), "metric_type", std::string(plan.metric));
   add_pair(indexing.mutable_extra_params(), "params", "{}");
-  auto indexed = calls_->call<proto::Status>(FRACTAL_CALL(CreateIndex), indexing, "create an index", nullptr);
+  auto indexed = calls_->call<proto::Status>(FRACTAL_CALL(CreateIndex), indexing, "create an index", control);
   proto::LoadCollectionRequest loading;
   loading.set_collection_name(plan.name);
   loading.set_replica_number(1);
-  auto loads = calls_->call<proto::Status>(FRACTAL_CALL(LoadCollection), loading, "load a collection", nullptr);
-  if (!loads) return indexed ? loads.error() : indexed.error();
+  auto loads = calls_->call<proto::Status>(FRACTAL_CALL(LoadCollection), loading, "load a collection", control);
+  if (!loads) {
+    FRACTAL_TRY_INTO(const bool there, has(plan.name, control));
+    if (!there) return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan.name);
+    return indexed ? loads.error() : indexed.error();
+  }
   for (int look = 0; look < 500; ++look) {
     proto::GetLoadStateRequest asking;
     asking.set_collection_name(plan.name);
     FRACTAL_TRY_INTO(const auto state,
                      calls_->call<proto::GetLoadStateResponse>(FRACTAL_CALL(GetLoadState), asking,
-                                                               "look whether a collection is loaded", nullptr));
+                                                               "look whether a collection is loaded", control));
     if (state.state() == loaded) return {};
-    if (calls_->policy().stopping()) break;
+    if (state.state() == gone) return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan.name);
+    if (calls_->policy().ended(control)) break;
     std::this_thread::sleep_for(step);
   }
   return make_error(Errc::unavailable, "{}: collection {} is not loaded yet", name(), plan.name);

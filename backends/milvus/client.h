@@ -72,9 +72,12 @@ class Client {
   std::string problem() const;
   void stop();  // calls end soon, and no new ones begin
 
-  Result<bool> has(const std::string& collection);
+  Result<bool> has(const std::string& collection, const Control* control);
   Result<std::vector<std::string>> collections();
-  Result<void> create(const CollectionPlan& plan);
+  // Made by now, by this program or another, and make_ready().
+  Result<void> create(const CollectionPlan& plan, const Control* control);
+  // One that is there can be asked: it has its index, and is loaded.
+  Result<void> make_ready(const CollectionPlan& plan, const Control* control);
   Result<void> drop(const std::string& collection);
   // The write's timestamp.
   Result<std::uint64_t> upsert(const std::string& collection, std::span<const WrittenRow> rows, const Control* control);

@@ -87,7 +87,7 @@ CollectionPlan MilvusStore::plan_of(const VersionPlace& place, bool partitioned)
 }
 
 // not_found: it has not been made. One that is there is made ready: a server that was started again may need that.
-Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, bool make_it) {
+Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, bool make_it, const Control* control) {
   const std::pair key(place.dimension, place.metric);
   {
     const std::lock_guard lock(mutex_);
@@ -96,45 +96,43 @@ Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, boo
   Collection collection;
   for (const bool partitioned : {true, false}) {
     const CollectionPlan plan = plan_of(place, partitioned);
-    FRACTAL_TRY_INTO(const bool there, client_->has(plan.name));
+    FRACTAL_TRY_INTO(const bool there, client_->has(plan.name, control));
     if (!there) continue;
-    FRACTAL_TRY(client_->create(plan));
-    // It may have been left behind by a make() that broke off.
-    FRACTAL_TRY_INTO(const bool usable, takes_expressions(plan));
-    if (!usable) {
-      FRACTAL_TRY(client_->drop(plan.name));
-      continue;
-    }
+    FRACTAL_TRY_INTO(const bool usable, is_usable(plan, client_->make_ready(plan, control), control));
+    if (!usable) continue;  // a make() may have broken off
     collection = {.name = plan.name, .partitioned = partitioned};
     break;
   }
   if (collection.name.empty() && !make_it) {
     return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan_of(place, false).name);
   }
-  if (collection.name.empty()) { FRACTAL_TRY_INTO(collection, make(place)); }
+  if (collection.name.empty()) { FRACTAL_TRY_INTO(collection, make(place, control)); }
   const std::lock_guard lock(mutex_);
   return collections_[key] = collection;
 }
 
 // A server may make a collection with a partition key and then take no expression for it, as Milvus Lite 2.5: that shows at
-// once.
-Result<bool> MilvusStore::takes_expressions(const CollectionPlan& plan) {
+// once, and such a one is dropped. By another program, too, that has seen it meanwhile.
+Result<bool> MilvusStore::is_usable(const CollectionPlan& plan, const Result<void>& ready, const Control* control) {
+  if (!ready && ready.error().code == Errc::not_found) return false;
+  if (!ready) return ready.error();
   if (!plan.partitioned) return true;
-  const auto tried = client_->query(plan.name, "tenant == \"a\" && space == 0", version_fields, 1, {}, nullptr);
-  if (!tried && !refuses_expression(tried.error())) return tried.error();
-  return tried.has_value();
+  const auto tried = client_->query(plan.name, "tenant == \"a\" && space == 0", version_fields, 1, {}, control);
+  if (tried) return true;
+  if (tried.error().code == Errc::not_found) return false;
+  if (!refuses_expression(tried.error())) return tried.error();
+  FRACTAL_TRY(client_->drop(plan.name));
+  return false;
 }
 
-Result<MilvusStore::Collection> MilvusStore::make(const VersionPlace& place) {
+Result<MilvusStore::Collection> MilvusStore::make(const VersionPlace& place, const Control* control) {
   if (partition_) {
     const CollectionPlan plan = plan_of(place, true);
-    FRACTAL_TRY(client_->create(plan));
-    FRACTAL_TRY_INTO(const bool usable, takes_expressions(plan));
+    FRACTAL_TRY_INTO(const bool usable, is_usable(plan, client_->create(plan, control), control));
     if (usable) return Collection{.name = plan.name, .partitioned = true};
-    FRACTAL_TRY(client_->drop(plan.name));
   }
   const CollectionPlan plan = plan_of(place, false);
-  FRACTAL_TRY(client_->create(plan));
+  FRACTAL_TRY(client_->create(plan, control));
   return Collection{.name = plan.name, .partitioned = false};
 }
 
@@ -173,7 +171,7 @@ Consistency MilvusStore::of_marks() {
 // Rows without tenant and space: those are the place's.
 Result<std::uint64_t> MilvusStore::upsert(const VersionPlace& place, std::span<WrittenRow> rows, bool make,
                                           const Control* control) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, make));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, make, control));
   const std::string tenant = plain(place.space.tenant);
   for (WrittenRow& row : rows) {
     row.tenant = tenant;
@@ -214,7 +212,7 @@ Result<void> MilvusStore::put_mark(const VersionPlace& place, const VersionMark&
   VersionMark mark = given;
   const std::string key = mark_key(place, mark.epoch);
   if (!first) {
-    FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+    FRACTAL_TRY_INTO(const Collection collection, find(place, false, nullptr));
     // What somebody else wrote may not show at once: one that seems to be gone is looked for among all that is written.
     std::vector<Row> rows;
     for (const Consistency& level : {of_marks(), Consistency{.level = MilvusConsistency::strong}}) {
@@ -250,7 +248,7 @@ Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t e
                  .vector = none};
   FRACTAL_TRY(upsert(place, {&row, 1}, false, nullptr));
   // Those before say nothing more.
-  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false, nullptr));
   FRACTAL_TRY(noted(
       place, client_->erase(collection.name, fmt::format("{} && kind == {} && epoch == {} && born < {}",
                                                          of_space(collection, place), kind_cleaned, epoch, cleaned))));
@@ -258,7 +256,7 @@ Result<void> MilvusStore::put_cleaned(const VersionPlace& place, std::uint64_t e
 }
 
 Result<void> MilvusStore::erase(const VersionPlace& place, std::uint64_t epoch, std::span<const Name> versions) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false, nullptr));
   for (std::size_t begin = 0; begin < versions.size(); begin += keys_of_call) {
     std::string keys;
     for (const auto& [id, born] : versions.subspan(begin, std::min(keys_of_call, versions.size() - begin))) {
@@ -273,7 +271,7 @@ Result<void> MilvusStore::erase(const VersionPlace& place, std::uint64_t epoch, 
 }
 
 Result<void> MilvusStore::erase_epochs_before(const VersionPlace& place, std::uint64_t epoch) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false, nullptr));
   FRACTAL_TRY(noted(
       place, client_->erase(collection.name, fmt::format("{} && epoch < {}", of_space(collection, place), epoch))));
   return {};
@@ -313,7 +311,7 @@ std::string MilvusStore::of_moment(const Collection& collection, const VersionPl
 }
 
 Result<VersionMark> MilvusStore::mark(const VersionPlace& place, const Control* control) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false, control));
   FRACTAL_TRY_INTO(const auto rows,
                    noted(place, client_->query(collection.name,
                                                fmt::format("{} && kind >= {}", of_space(collection, place), kind_mark),
@@ -336,7 +334,7 @@ Result<VersionMark> MilvusStore::mark(const VersionPlace& place, const Control* 
 Result<std::vector<StoredVersion>> MilvusStore::read(const VersionPlace& place, const VersionMoment& moment,
                                                      const std::string& condition, bool with_vectors, std::size_t limit,
                                                      const Control* control) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false, control));
   const std::span<const std::string_view> fields = with_vectors ? std::span<const std::string_view>(vector_fields)
                                                                 : std::span<const std::string_view>(version_fields);
   FRACTAL_TRY_INTO(
@@ -351,7 +349,7 @@ VersionCondition MilvusStore::condition(const Filter& filter, std::string_view p
 
 Result<std::vector<StoredVersion>> MilvusStore::nearest(const VersionPlace& place, const VersionMoment& moment,
                                                         const NearestQuery& query) {
-  FRACTAL_TRY_INTO(const Collection collection, find(place, false));
+  FRACTAL_TRY_INTO(const Collection collection, find(place, false, query.control));
   std::string condition = of_moment(collection, place, moment) + " && kind == 0";
   if (!query.only.empty()) condition += " && id in " + milvus::list(query.only);
   if (!query.condition.empty()) condition += fmt::format(" && ({})", query.condition);

@@ -61,9 +61,9 @@ class MilvusStore final : public VersionStore {
     bool partitioned = false;
   };
   CollectionPlan plan_of(const VersionPlace& place, bool partitioned) const;
-  Result<Collection> find(const VersionPlace& place, bool make);
-  Result<Collection> make(const VersionPlace& place);
-  Result<bool> takes_expressions(const CollectionPlan& plan);
+  Result<Collection> find(const VersionPlace& place, bool make, const Control* control);
+  Result<Collection> make(const VersionPlace& place, const Control* control);
+  Result<bool> is_usable(const CollectionPlan& plan, const Result<void>& ready, const Control* control);
   void forget(const VersionPlace& place);
   template <class T> Result<T> noted(const VersionPlace& place, Result<T> done);
   void note_write(std::uint64_t timestamp);

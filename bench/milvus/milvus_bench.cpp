@@ -45,7 +45,7 @@ class Bare {
     const auto read = milvus::read_url(options).value();
     client_ = milvus::Client::open(read.second, read.first).value();
     plan_ = {.name = std::move(prefix), .dimension = dimension, .metric = "COSINE", .partitioned = false};
-    client_->create(plan_).value();
+    client_->create(plan_, nullptr).value();
   }
   ~Bare() { (void)client_->drop(plan_.name); }
   Bare(const Bare&) = delete;

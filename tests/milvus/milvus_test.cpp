@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -109,7 +110,8 @@ TEST_CASE("a collection that was left behind half made") {
   REQUIRE(
       client
           ->create(
-              {.name = "fractal_" + identity + "_4_L2_by_tenant", .dimension = 4, .metric = "L2", .partitioned = true})
+              {.name = "fractal_" + identity + "_4_L2_by_tenant", .dimension = 4, .metric = "L2", .partitioned = true},
+              nullptr)
           .has_value());
   const VersionPlace place{.space = {}, .number = 3, .dimension = 4, .metric = Metric::l2};
   const auto store = testing::milvus_store(identity);
@@ -120,6 +122,33 @@ TEST_CASE("a collection that was left behind half made") {
   REQUIRE_MESSAGE(token.has_value(), token.error().message);
   REQUIRE(store->put_mark(place, {.epoch = 9, .applied = 1, .vectors = 1, .last_id = 1, .token = *token}, true));
   CHECK(testing::milvus_store(identity)->mark(place, nullptr).value().epoch == 9);
+}
+
+TEST_CASE("a program that looks while two others make the collection finds none, or that one") {
+  const std::vector<float> vector(4, 1.0F);
+  const VersionPlace place{.space = {}, .number = 3, .dimension = 4, .metric = Metric::l2};
+  const std::vector<Version> versions{{.id = first_id(3) + 1, .born = 1, .vector = vector}};
+  for (int round = 0; round < 20; ++round) {
+    const std::string identity = testing::fresh_remote_identity();
+    const auto maker = testing::milvus_store(identity), other = testing::milvus_store(identity),
+               reader = testing::milvus_store(identity);
+    std::atomic<bool> made = false;
+    std::thread looking([&] {
+      for (bool last = false; !last;) {
+        last = made;
+        const auto mark = reader->mark(place, nullptr);
+        CHECK_MESSAGE((mark || mark.error().code == Errc::not_found), mark.error().message);
+      }
+    });
+    auto others = std::async(std::launch::async, [&] { return other->insert(place, 9, versions, nullptr); });
+    const auto token = maker->insert(place, 9, versions, nullptr), same = others.get();
+    made = true;
+    looking.join();
+    REQUIRE_MESSAGE(token.has_value(), token.error().message);
+    REQUIRE_MESSAGE(same.has_value(), same.error().message);
+    CHECK(maker->put_mark(place, {.epoch = 9, .applied = 1, .vectors = 1, .last_id = 1, .token = *token}, true));
+    CHECK(reader->mark(place, nullptr).value().epoch == 9);
+  }
 }
 
 TEST_CASE("while no server answers the rows do, and what waits has its bound") {
@@ -159,7 +188,8 @@ TEST_CASE("a literal means its text, whatever that is, and nothing else") {
   const auto read = milvus::read_url({.url = testing::milvus_server()}).value();
   const auto client = milvus::Client::open(read.second, read.first).value();
   const std::string collection = "fractal_" + testing::fresh_remote_identity() + "_literals";
-  REQUIRE(client->create({.name = collection, .dimension = 2, .metric = "L2", .partitioned = false}).has_value());
+  REQUIRE(
+      client->create({.name = collection, .dimension = 2, .metric = "L2", .partitioned = false}, nullptr).has_value());
   constexpr std::string_view pieces[] = {"\"",        "\\", "'",    "\\\"", "n",        "u0041",       "x41", " ",
                                          "|| 1 == 1", "&&", "note", "==",   "(",        ")",           "[",   "{",
                                          "%",         "_",  "\t",   "\x01", "\xC3\xA9", "\xE6\x9D\xB1"};

@@ -83,7 +83,7 @@ Result<bool> ask(const std::string& url) {
   const auto read = fractal::milvus::read_url({.url = url, .call_timeout = std::chrono::seconds(3)}).value();
   const auto client = fractal::milvus::Client::open(read.second, read.first);
   if (!client) return client.error();
-  return (*client)->has("anything");
+  return (*client)->has("anything", nullptr);
 }
 
 }  // namespace
