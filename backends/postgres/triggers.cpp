@@ -39,10 +39,23 @@ BEGIN
   RETURN key;
 END $f$;
 
+-- Digits of the shortest decimal that reads back as the number, 1e16 at the least. Where that lies in the middle between two
+-- doubles, as 1e23 does, the server itself writes a longer one.
+CREATE OR REPLACE FUNCTION fm_digits(number double precision) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
+  SELECT min(n) FROM (SELECT number::text::numeric) AS t(written), LATERAL (SELECT length(written::text)) AS l(places),
+    generate_series(1, 17) AS n, LATERAL (SELECT trunc(written, n - places)) AS c(below)
+  WHERE below::double precision = number OR (below + ('1e' || places - n)::numeric)::double precision = number
+$f$;
+
 -- Characters of the shortest text that reads back as the same number, with a point or an exponent in it.
 CREATE OR REPLACE FUNCTION fm_number_length(number double precision) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
   SELECT CASE WHEN abs(number) >= 1e15 AND abs(number) < 1e16 THEN CASE WHEN number < 0 THEN 19 ELSE 18 END
+              -- Above, no number with so few digits lies between two doubles.
+              WHEN abs(number) >= 1e16 AND abs(number) < 1e40 THEN
+                (SELECT 4 + d + CASE WHEN d > 1 THEN 1 ELSE 0 END + CASE WHEN number < 0 THEN 1 ELSE 0 END
+                 FROM fm_digits(abs(number)) AS d)
               WHEN (number + 0)::text ~ '[.e]' THEN length((number + 0)::text)
               ELSE length((number + 0)::text) + 2 END
 $f$;
@@ -53,7 +66,7 @@ CREATE OR REPLACE FUNCTION fm_micros(at timestamptz) RETURNS bigint LANGUAGE sql
 $f$;
 
 CREATE OR REPLACE FUNCTION fm_coordinate_problem(what text, coordinate double precision[]) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET extra_float_digits = 1 AS $f$
 DECLARE
   number double precision;
   characters integer := -1;

@@ -512,6 +512,37 @@ TEST_CASE("keys and the limits of coordinates are the core's") {
   }
 }
 
+// In the middle between two doubles, to 54 bits: the server's own text has more digits than need be.
+double any_tie(testing::Random& random) {
+  const std::uint64_t zeros = random.below(24);
+  std::uint64_t fives = 1;
+  for (std::uint64_t i = 0; i < zeros; ++i) fives *= 5;
+  const std::uint64_t least = (std::uint64_t{1} << 53) / fives + 1, digits = (least + random.below(least)) | 1;
+  return std::stod(fmt::format("{}e{}", digits << random.below(10), zeros));
+}
+
+TEST_CASE("a number is as long as the core writes it") {
+  testing::Random random(testing::announced_seed("postgres_foreign_rows: lengths"));
+  World world;
+  std::vector<double> numbers{0, 1e15, 1e16, 1e22, 1e23, 1e39, 1e40, 1.779063078629868e+17, 9007199254740992.0, 5e-324};
+  for (int i = 0; i < 3'000; ++i) numbers.push_back(any_tie(random));
+  for (int i = 0; i < 3'000; ++i) {
+    const double one = any_double(random);
+    if (std::isfinite(one)) numbers.push_back(one);
+  }
+  std::string sql = "SELECT fm_number_length(x), fm_number_length(-x) FROM (VALUES ";
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    sql += fmt::format("{}({}, '{}'::float8)", i == 0 ? "" : ", ", i, numbers[i]);
+  }
+  const auto rows = world.sql.ask(sql + ") AS v(n, x) ORDER BY n");
+  REQUIRE(rows.size() == numbers.size());
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const std::string core = Coordinate{numbers[i]}.to_string();
+    CHECK_MESSAGE(rows[i][0] == std::to_string(core.size()), core);
+    CHECK_MESSAGE(rows[i][1] == std::to_string(Coordinate{-numbers[i]}.to_string().size()), core);
+  }
+}
+
 TEST_CASE("what is refused of JSON is what the core refuses") {
   World world;
   const auto nested = [](std::size_t levels, const std::string& open, const std::string& close) {
