@@ -27,7 +27,7 @@ namespace proto = ::milvus::proto::milvus;
 
 // Of Milvus' schema.proto and common.proto.
 constexpr int type_int64 = 5, type_varchar = 21, type_float_vector = 101;
-constexpr int dsl_expression = 1, collection_missing = 100, invalid_parameter = 1100, gone = 0, loaded = 3;
+constexpr int dsl_expression = 1, collection_missing = 100, invalid_parameter = 1100, unknown = 0, loaded = 3;
 constexpr int level_strong = 0, level_session = 1;
 constexpr int most_message = 512 << 20;
 constexpr std::chrono::milliseconds step{20}, longest_backoff{1'000};
@@ -330,10 +330,10 @@ Result<std::vector<std::string>> Client::collections() {
   return std::vector<std::string>(reply.collection_names().begin(), reply.collection_names().end());
 }
 
-Result<void> Client::drop(const std::string& collection) {
+Result<void> Client::drop(const std::string& collection, const Control* control) {
   proto::CollectionRequest request;
   request.set_collection_name(collection);
-  const auto dropped = calls_->call<proto::Status>(FRACTAL_CALL(DropCollection), request, "drop a collection", nullptr);
+  const auto dropped = calls_->call<proto::Status>(FRACTAL_CALL(DropCollection), request, "drop a collection", control);
   if (!dropped && dropped.error().code != Errc::not_found) return dropped.error();
   return {};
 }
@@ -380,7 +380,10 @@ Result<void> Client::make_ready(const CollectionPlan& plan, const Control* contr
                      calls_->call<proto::GetLoadStateResponse>(FRACTAL_CALL(GetLoadState), asking,
                                                                "look whether a collection is loaded", control));
     if (state.state() == loaded) return {};
-    if (state.state() == gone) return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan.name);
+    if (state.state() == unknown) {  // also said while the server cannot tell
+      FRACTAL_TRY_INTO(const bool there, has(plan.name, control));
+      if (!there) return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan.name);
+    }
     if (calls_->policy().ended(control)) break;
     std::this_thread::sleep_for(step);
   }

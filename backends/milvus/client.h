@@ -78,7 +78,8 @@ class Client {
   Result<void> create(const CollectionPlan& plan, const Control* control);
   // One that is there can be asked: it has its index, and is loaded.
   Result<void> make_ready(const CollectionPlan& plan, const Control* control);
-  Result<void> drop(const std::string& collection);
+  // Done, too, if there is none.
+  Result<void> drop(const std::string& collection, const Control* control);
   // The write's timestamp.
   Result<std::uint64_t> upsert(const std::string& collection, std::span<const WrittenRow> rows, const Control* control);
   Result<std::uint64_t> erase(const std::string& collection, const std::string& expression);

@@ -15,6 +15,7 @@ namespace fractal::milvus {
 namespace {
 
 constexpr std::int64_t kind_mark = 3, kind_cleaned = 4;
+constexpr int most_makings = 5;            // of a collection that others drop
 constexpr std::size_t most_rows = 16'384;  // of a reply, by Milvus' own limit
 constexpr std::size_t ids_of_call = 8'000, keys_of_call = 1'000;
 constexpr std::size_t bytes_of_call = 4u << 20;
@@ -98,8 +99,8 @@ Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, boo
     const CollectionPlan plan = plan_of(place, partitioned);
     FRACTAL_TRY_INTO(const bool there, client_->has(plan.name, control));
     if (!there) continue;
-    FRACTAL_TRY_INTO(const bool usable, is_usable(plan, client_->make_ready(plan, control), control));
-    if (!usable) continue;  // a make() may have broken off
+    FRACTAL_TRY_INTO(const Kept found, kept(plan, client_->make_ready(plan, control), control));
+    if (found != Kept::yes) continue;  // a make() may have broken off
     collection = {.name = plan.name, .partitioned = partitioned};
     break;
   }
@@ -112,28 +113,33 @@ Result<MilvusStore::Collection> MilvusStore::find(const VersionPlace& place, boo
 }
 
 // A server may make a collection with a partition key and then take no expression for it, as Milvus Lite 2.5: that shows at
-// once, and such a one is dropped. By another program, too, that has seen it meanwhile.
-Result<bool> MilvusStore::is_usable(const CollectionPlan& plan, const Result<void>& ready, const Control* control) {
-  if (!ready && ready.error().code == Errc::not_found) return false;
+// once, and such a one is dropped; maybe by another program that saw it first.
+Result<MilvusStore::Kept> MilvusStore::kept(const CollectionPlan& plan, const Result<void>& ready,
+                                            const Control* control) {
+  if (!ready && ready.error().code == Errc::not_found) return Kept::gone;
   if (!ready) return ready.error();
-  if (!plan.partitioned) return true;
+  if (!plan.partitioned) return Kept::yes;
   const auto tried = client_->query(plan.name, "tenant == \"a\" && space == 0", version_fields, 1, {}, control);
-  if (tried) return true;
-  if (tried.error().code == Errc::not_found) return false;
+  if (tried) return Kept::yes;
+  if (tried.error().code == Errc::not_found) return Kept::gone;
   if (!refuses_expression(tried.error())) return tried.error();
-  FRACTAL_TRY(client_->drop(plan.name));
-  return false;
+  FRACTAL_TRY(client_->drop(plan.name, control));
+  return Kept::refused;
 }
 
+// Without a partition key only where this program has seen that the server cannot have one: so all come to the same.
 Result<MilvusStore::Collection> MilvusStore::make(const VersionPlace& place, const Control* control) {
-  if (partition_) {
-    const CollectionPlan plan = plan_of(place, true);
-    FRACTAL_TRY_INTO(const bool usable, is_usable(plan, client_->create(plan, control), control));
-    if (usable) return Collection{.name = plan.name, .partitioned = true};
+  const CollectionPlan by_tenant = plan_of(place, true), plain_one = plan_of(place, false);
+  Kept made = partition_ ? Kept::gone : Kept::refused;
+  for (int tries = 0; made == Kept::gone && tries < most_makings; ++tries) {
+    FRACTAL_TRY_INTO(made, kept(by_tenant, client_->create(by_tenant, control), control));
   }
-  const CollectionPlan plan = plan_of(place, false);
-  FRACTAL_TRY(client_->create(plan, control));
-  return Collection{.name = plan.name, .partitioned = false};
+  if (made == Kept::yes) return Collection{.name = by_tenant.name, .partitioned = true};
+  if (made == Kept::gone) {
+    return make_error(Errc::unavailable, "{}: collection {} is dropped again and again", name(), by_tenant.name);
+  }
+  FRACTAL_TRY(client_->create(plain_one, control));
+  return Collection{.name = plain_one.name, .partitioned = false};
 }
 
 void MilvusStore::forget(const VersionPlace& place) {
@@ -290,7 +296,7 @@ Result<void> MilvusStore::erase_space(std::uint64_t number) {
 Result<void> MilvusStore::drop_all() {
   FRACTAL_TRY_INTO(const auto names, client_->collections());
   for (const std::string& one : names) {
-    if (one.starts_with(prefix_ + "_")) FRACTAL_TRY(client_->drop(one));
+    if (one.starts_with(prefix_ + "_")) FRACTAL_TRY(client_->drop(one, nullptr));
   }
   const std::lock_guard lock(mutex_);
   collections_.clear();

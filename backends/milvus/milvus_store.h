@@ -63,7 +63,8 @@ class MilvusStore final : public VersionStore {
   CollectionPlan plan_of(const VersionPlace& place, bool partitioned) const;
   Result<Collection> find(const VersionPlace& place, bool make, const Control* control);
   Result<Collection> make(const VersionPlace& place, const Control* control);
-  Result<bool> is_usable(const CollectionPlan& plan, const Result<void>& ready, const Control* control);
+  enum class Kept { yes, refused, gone };
+  Result<Kept> kept(const CollectionPlan& plan, const Result<void>& ready, const Control* control);
   void forget(const VersionPlace& place);
   template <class T> Result<T> noted(const VersionPlace& place, Result<T> done);
   void note_write(std::uint64_t timestamp);

@@ -47,7 +47,7 @@ class Bare {
     plan_ = {.name = std::move(prefix), .dimension = dimension, .metric = "COSINE", .partitioned = false};
     client_->create(plan_, nullptr).value();
   }
-  ~Bare() { (void)client_->drop(plan_.name); }
+  ~Bare() { (void)client_->drop(plan_.name, nullptr); }
   Bare(const Bare&) = delete;
   Bare& operator=(const Bare&) = delete;
 

@@ -221,7 +221,7 @@ TEST_CASE("a literal means its text, whatever that is, and nothing else") {
     CHECK((*found)[0].id == static_cast<std::int64_t>(i));
   }
   CHECK_FALSE(milvus::literal("a\nb").has_value());
-  REQUIRE(client->drop(collection).has_value());
+  REQUIRE(client->drop(collection, nullptr).has_value());
 }
 
 TEST_CASE("no tenant's name makes another's vectors visible") {
