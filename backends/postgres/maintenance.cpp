@@ -2,6 +2,7 @@
 #include "backends/postgres/postgres_storage.h"
 
 #include "backends/postgres/foreign_rows.h"
+#include "backends/postgres/purge.h"
 #include "backends/postgres/row_security.h"
 #include "backends/postgres/rows.h"
 #include "backends/postgres/statements.h"
@@ -9,8 +10,7 @@
 #include "src/validate.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
+#include <array>
 
 namespace fractal::postgres_backend {
 namespace {
@@ -24,21 +24,6 @@ constexpr Statement every_payload{"read memories",
                                   "fm_unindexed ORDER BY fm_id LIMIT $2"};
 constexpr Statement add_field{"index a field", "INSERT INTO sfm_fields(path) VALUES ($1) RETURNING number"};
 constexpr Statement total{"count memories", "SELECT COALESCE(sum(fm_memories), 0)::bigint FROM sfm_namespaces"};
-
-constexpr std::chrono::milliseconds look_every{20};  // for readers of old moments
-constexpr Statement next_transaction{"purge", "SELECT pg_current_xact_id()::text"};
-// Whoever may still see what was there before a transaction: the server keeps it for them. Sessions of any kind (autovacuum
-// analyzes), but not those that merely vacuum, for which it keeps nothing; what no session holds any more; standbys.
-constexpr Statement older_readers{
-    "purge",
-    "WITH mark AS (SELECT age($1::xid8::xid) AS age) SELECT "
-    "(SELECT count(*) FROM pg_stat_activity WHERE COALESCE(datname = current_database(), true) AND pid <> "
-    "pg_backend_pid() "
-    "AND pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum) "
-    "AND greatest(age(backend_xmin), age(backend_xid)) > (SELECT age FROM mark)) + "
-    "(SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() "
-    "AND age(transaction) > (SELECT age FROM mark)) + "
-    "(SELECT count(*) FROM pg_replication_slots WHERE age(xmin) > (SELECT age FROM mark))"};
 
 // A connection in a transaction of its own, until it is committed.
 class Work {
@@ -250,31 +235,6 @@ Result<std::vector<std::string>> PostgresStorage::repair(const Control& control)
   return done;
 }
 
-namespace {
-
-// What was erased by now is kept in the tables for nobody, once this returns. The sessions are read one by one, while one may
-// begin to read beside another that ends: only who is seen in none of two looks is not there.
-Result<void> wait_for_readers(Connection& connection, std::chrono::milliseconds most, const Control& control) {
-  FRACTAL_TRY_INTO(const Rows mark, connection.run(next_transaction));
-  const std::string now(mark.bytes(0, 0));
-  const auto end = std::chrono::steady_clock::now() + most;
-  for (int looks_without = 0;;) {
-    FRACTAL_TRY_INTO(const Rows rows, connection.run(older_readers, Values(Text{now})));
-    const std::uint64_t readers = rows.natural(0, 0);
-    looks_without = readers == 0 ? looks_without + 1 : 0;
-    if (looks_without == 2) return {};
-    FRACTAL_TRY(check_control(control, "purge"));
-    if (readers == 0) continue;
-    if (std::chrono::steady_clock::now() >= end) {
-      return make_error(Errc::unavailable, "{}: purge: {} sessions may still read what was erased", connection.server(),
-                        readers);
-    }
-    std::this_thread::sleep_for(look_every);
-  }
-}
-
-}  // namespace
-
 // The server gives freed space to new rows; a purge rewrites the tables, which nobody may read meanwhile.
 Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& control) {
   FRACTAL_TRY(may_write("maintain"));
@@ -282,11 +242,13 @@ Result<std::uint64_t> PostgresStorage::maintain(bool purge, const Control& contr
   lease->obey(&control);
   lease->be_patient(true);
   FRACTAL_TRY(lease->script("SET statement_timeout = 0", "maintain"));
+  constexpr std::array tables{"sfm_memories",     "sfm_vector_embeddings", "sfm_keywords",
+                              "sfm_graph_links",  "sfm_removals",          "sfm_audit_log",
+                              "sfm_field_values", "sfm_namespaces",        "sfm_settings"};
   Result<void> done;
-  if (purge) done = wait_for_readers(*lease, pool_->server().busy_timeout, control);
-  for (const char* table : {"sfm_memories", "sfm_vector_embeddings", "sfm_keywords", "sfm_graph_links", "sfm_removals",
-                            "sfm_audit_log", "sfm_field_values", "sfm_namespaces"}) {
-    if (done) done = lease->script(fmt::format("VACUUM ({}ANALYZE) {}", purge ? "FULL, " : "", table), "maintain");
+  if (purge) done = purge_tables(*lease, tables, pool_->server().busy_timeout, control);
+  for (const char* table : tables) {
+    if (done && !purge) done = lease->script(fmt::format("VACUUM (ANALYZE) {}", table), "maintain");
   }
   lease->obey(nullptr);  // whoever has the connection next wants it
   FRACTAL_TRY(

@@ -3,9 +3,11 @@
 // identity.
 #include "backends/postgres/pgvector_graphs.h"
 
+#include "backends/postgres/purge.h"
 #include "src/error.h"
 #include "src/validate.h"
 
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -140,9 +142,8 @@ Result<void> Graphs::purge(std::uint64_t space, const Control& control) {
     times.push_back(rows.natural(at, 1));
   }
   if (spaces.empty()) return {};
-  for (const char* table : {"sfm_pgvector", "sfm_pgvector_past"}) {
-    FRACTAL_TRY(connection->script(fmt::format("VACUUM (FULL, ANALYZE) {}", table), "purge the vector index"));
-  }
+  constexpr std::array tables{"sfm_pgvector", "sfm_pgvector_past"};
+  FRACTAL_TRY(purge_tables(*connection, tables, server_.busy_timeout, control));
   FRACTAL_TRY(
       connection->run(purged, Values(std::span<const std::uint64_t>(spaces), std::span<const std::uint64_t>(times))));
   return {};

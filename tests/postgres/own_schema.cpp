@@ -24,7 +24,10 @@ std::string escaped(std::string_view text) {
 
 }  // namespace
 
-Sql::Sql() : handle_(PQconnectdb(postgres_server().c_str())) {
+Sql::Sql() : Sql(PQconnectdb(postgres_server().c_str())) {}
+Sql::Sql(std::string_view database)
+    : Sql(PQconnectdb(fmt::format("{}&dbname={}", postgres_server(), database).c_str())) {}  // the last one counts
+Sql::Sql(pg_conn* handle) : handle_(handle) {
   if (PQstatus(handle_) == CONNECTION_OK) return;
   const std::string why = PQerrorMessage(handle_);
   PQfinish(handle_);

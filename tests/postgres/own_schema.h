@@ -16,7 +16,8 @@ namespace fractal::testing {
 // words.
 class Sql {
  public:
-  Sql();  // to FRACTAL_TEST_POSTGRES
+  Sql();                                    // to FRACTAL_TEST_POSTGRES
+  explicit Sql(std::string_view database);  // another one of its server
   ~Sql();
   Sql(const Sql&) = delete;
   Sql& operator=(const Sql&) = delete;
@@ -29,6 +30,7 @@ class Sql {
   std::string folder() const;  // where it lies
 
  private:
+  explicit Sql(pg_conn* handle);
   pg_conn* handle_;
 };
 
