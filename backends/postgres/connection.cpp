@@ -35,7 +35,8 @@ bool stopped(const Control* control) {
 // By what the caller can do (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 Errc code_of(std::string_view state) {
   if (state.starts_with("08") || state.starts_with("57") || state.starts_with("40") || state.starts_with("28") ||
-      state == "55P03" || state == "53300" || state == "53200" || state == "53000") {
+      state == "55P03" || state == "53300" || state == "25P03" || state == "25P04" || state == "53200" ||
+      state == "53000") {
     return Errc::unavailable;
   }
   if (state.starts_with("XX") && state != "XX000") return Errc::corruption;

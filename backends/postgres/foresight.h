@@ -46,7 +46,7 @@ class Foresight {
   void take_expiries(const Rows& rows);
 
   Connection& connection_;
-  const bool row_security_;
+  bool row_security_;
   std::map<Space, std::vector<const Expected*>> expected_{};
   Columns columns_ = Columns::header;
   std::unordered_map<std::string, std::optional<Row>> memories_{};

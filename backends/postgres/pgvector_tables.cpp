@@ -16,7 +16,6 @@
 // store cannot change each other's answers.
 #include "backends/postgres/pgvector_tables.h"
 
-#include "backends/postgres/schema.h"
 #include "src/error.h"
 #include "src/followed_storage.h"
 
@@ -77,6 +76,11 @@ CREATE TABLE sfm_pgvector_erased(space bigint PRIMARY KEY, times bigint NOT NULL
 constexpr const char* take_turns = "SELECT pg_advisory_xact_lock(7370931472018206)";
 
 constexpr Statement extension{"look for pgvector", "SELECT extversion FROM pg_extension WHERE extname = 'vector'"};
+// Not another index's, in a schema further on in search_path.
+constexpr Statement tables_there{
+    "look for the tables",
+    "SELECT count(*) FROM pg_class WHERE relname = 'sfm_pgvector_about' AND relnamespace = "
+    "current_schema()::regnamespace"};
 constexpr Statement tables_version{"look for the tables", "SELECT version FROM sfm_pgvector_about"};
 
 // Into public, where every schema's tables find it: it is one for the whole database.
@@ -102,7 +106,8 @@ Result<void> need_extension(Connection& connection) {
 
 Result<void> make_tables(Connection& connection, bool create) {
   FRACTAL_TRY(connection.script(take_turns, "make the tables"));
-  FRACTAL_TRY_INTO(const bool present, has_table(connection, "sfm_pgvector_about"));
+  FRACTAL_TRY_INTO(const Rows table, connection.run(tables_there));
+  const bool present = table.natural(0, 0) != 0;
   if (!present && !create) {
     return make_error(Errc::not_found, "{}: there are no tables of a vector index", connection.server());
   }
@@ -129,8 +134,9 @@ Result<std::string> claim(Connection& connection, Storage& storage) {
   std::string identity(rows.bytes(0, 0));
   const std::string name = "pgvector/" + identity;
   FRACTAL_TRY_INTO(const auto setting, storage.setting(name));
-  if (setting) return identity;
-  if (rows.integer(0, 1) != 0) {
+  const bool claimed = rows.integer(0, 1) != 0;
+  if (setting && (claimed || storage.read_only())) return identity;
+  if (claimed) {
     return make_error(Errc::conflict,
                       "{}: the vector index belongs to another storage: drop its tables (sfm_pgvector...), or name "
                       "another schema by the URL's search_path",
@@ -140,7 +146,7 @@ Result<std::string> claim(Connection& connection, Storage& storage) {
     return make_error(Errc::unsupported, "{}: a new vector index needs a storage that can be written to",
                       connection.server());
   }
-  FRACTAL_TRY(write_setting(storage, name, "1"));
+  if (!setting) FRACTAL_TRY(write_setting(storage, name, "1"));  // else a claim broke off there
   FRACTAL_TRY(connection.script("UPDATE sfm_pgvector_about SET claimed = true", "claim the tables"));
   return identity;
 }

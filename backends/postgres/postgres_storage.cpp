@@ -126,14 +126,16 @@ Result<std::unique_ptr<ReadView>> PostgresStorage::read(const Space& space) {
 }
 
 Result<std::optional<Row>> PostgresStorage::get(const Space& space, std::string_view key, Columns columns) {
-  if (row_security_) {  // which is a matter of transactions
-    FRACTAL_TRY_INTO(const auto view, read(space));
-    return view->get(key, columns);
+  if (!row_security_) {
+    FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
+    const Values values(Bytes{space.tenant}, Bytes{space.name}, Bytes{key});
+    FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::get[columns], values));
+    if (rows.count() > 0) return read_one(*lease, rows, columns);
+    FRACTAL_TRY_INTO(row_security_, has_row_security(*lease));  // added since: nothing was shown
+    if (!row_security_) return std::optional<Row>{};
   }
-  FRACTAL_TRY_INTO(const Lease lease, pool_->lease());
-  const Values values(Bytes{space.tenant}, Bytes{space.name}, Bytes{key});
-  FRACTAL_TRY_INTO(const Rows rows, lease->run(sql::get[columns], values));
-  return read_one(*lease, rows, columns);
+  FRACTAL_TRY_INTO(const auto view, read(space));  // row security is a matter of transactions
+  return view->get(key, columns);
 }
 
 Result<std::vector<Space>> PostgresStorage::spaces() {
@@ -184,7 +186,7 @@ std::uint64_t PostgresStorage::bytes() {
   constexpr Statement size{"read the size",
                            "SELECT sum(pg_total_relation_size(c))::bigint FROM unnest(ARRAY['sfm_namespaces', "
                            "'sfm_memories', 'sfm_vector_embeddings', 'sfm_graph_links', 'sfm_removals', "
-                           "'sfm_audit_log', 'sfm_keywords', 'sfm_field_values']::regclass[]) AS c"};
+                           "'sfm_audit_log', 'sfm_keywords', 'sfm_field_values', 'sfm_settings']::regclass[]) AS c"};
   const auto lease = pool_->lease();
   if (!lease) return 0;
   const auto rows = (**lease).run(size);

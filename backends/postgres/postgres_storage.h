@@ -8,6 +8,8 @@
 #include "backends/postgres/change_feed.h"
 #include "backends/postgres/pool.h"
 
+#include <atomic>
+
 namespace fractal::postgres_backend {
 
 // Whom the options mean; invalid_argument if they are none.
@@ -50,7 +52,7 @@ class PostgresStorage final : public Storage {
   std::shared_ptr<Pool> pool_;
   std::shared_ptr<ChangeFeed> feed_;
   const bool read_only_;
-  const bool row_security_;
+  std::atomic<bool> row_security_;  // another program may add it
   const int server_version_;
 };
 

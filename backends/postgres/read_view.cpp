@@ -286,11 +286,12 @@ class View final : public ReadView {
 
 }  // namespace
 
-Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, bool row_security) {
+Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, std::atomic<bool>& row_security) {
+  const bool names_space = row_security;
   SpaceRow row;
   row.record.space = space;
   FRACTAL_TRY(lease->queue(sql::begin_read));
-  if (row_security) FRACTAL_TRY(lease->queue(sql::see_space, Values(Bytes{space.tenant}, Bytes{space.name})));
+  if (names_space) FRACTAL_TRY(lease->queue(sql::see_space, Values(Bytes{space.tenant}, Bytes{space.name})));
   FRACTAL_TRY(lease->queue(sql::savepoint));
   const Values names(Bytes{space.tenant}, Bytes{space.name});
   FRACTAL_TRY(lease->ask(sql::first_expiry, names));
@@ -298,6 +299,11 @@ Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, boo
   FRACTAL_TRY_INTO(const auto answers, lease->answers());
   std::optional<Time> first_expiry;
   if (answers.back().count() > 0) {
+    if (!names_space && answers.back().integer(0, space_columns) != 0) {  // added since: nothing was shown
+      row_security = true;
+      FRACTAL_TRY(lease->script("ROLLBACK", "read the space"));
+      return open_view(std::move(lease), space, row_security);
+    }
     read_space(answers.back(), 0, row);
     if (!answers.front().null(0, 0)) first_expiry = answers.front().time(0, 0);
   }

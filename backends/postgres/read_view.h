@@ -6,9 +6,12 @@
 
 #include "backends/postgres/pool.h"
 
+#include <atomic>
+
 namespace fractal::postgres_backend {
 
-Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, bool row_security);
+// `row_security`: whether the tables have it, as far as the program knows; set once it shows.
+Result<std::unique_ptr<ReadView>> open_view(Lease lease, const Space& space, std::atomic<bool>& row_security);
 
 }  // namespace fractal::postgres_backend
 

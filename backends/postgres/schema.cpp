@@ -291,19 +291,15 @@ Result<void> make_tables(Connection& connection, Others others) {
                            "make the tables");
 }
 
-// To read pg_class is to hear of what others have made; to_regclass() may go by what this session looked up before.
-Result<bool> has_table(Connection& connection, std::string_view name) {
-  constexpr Statement there{"look for the tables",
-                            "SELECT count(*) FROM pg_class WHERE relname = $1::text AND pg_table_is_visible(oid)"};
-  FRACTAL_TRY_INTO(const Rows rows, connection.run(there, Values(Text{name})));
-  return rows.natural(0, 0) != 0;
-}
-
 Result<std::optional<std::int64_t>> stored_version(Connection& connection) {
+  // To read pg_class is to hear of what others have made; to_regclass() may go by what this session looked up before.
+  constexpr Statement there{
+      "look for the tables",
+      "SELECT count(*) FROM pg_class WHERE relname = 'sfm_settings' AND pg_table_is_visible(oid)"};
   constexpr Statement version{"look for the tables",
                               "SELECT value::bigint FROM sfm_settings WHERE name = 'schema_version'"};
-  FRACTAL_TRY_INTO(const bool there, has_table(connection, "sfm_settings"));
-  if (!there) return std::optional<std::int64_t>{};
+  FRACTAL_TRY_INTO(const Rows table, connection.run(there));
+  if (table.integer(0, 0) == 0) return std::optional<std::int64_t>{};
   FRACTAL_TRY_INTO(const Rows row, connection.run(version));
   if (row.count() == 0) return std::optional<std::int64_t>{};
   return std::optional(row.integer(0, 0));

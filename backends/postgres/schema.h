@@ -8,8 +8,6 @@ namespace fractal::postgres_backend {
 
 inline constexpr std::int64_t schema_version = 1;
 
-// Whether the connection's search_path has this table, as of now, also in a transaction that has waited.
-Result<bool> has_table(Connection& connection, std::string_view name);
 // The version of the tables in the connection's schema; nullopt: there are none of ours.
 Result<std::optional<std::int64_t>> stored_version(Connection& connection);
 // unsupported: the service's own are there, where ours would be made.

@@ -13,7 +13,8 @@ std::optional<SpaceRow> Spaces::row_of(const Rows& rows, int at) {
   std::optional<SpaceRow> row;
   if (at >= rows.count()) return row;
   read_space(rows, at, row.emplace());
-  commits_[row->record.number] = rows.natural(at, space_columns);
+  row_security_ = row_security_ || rows.integer(at, space_columns) != 0;
+  commits_[row->record.number] = rows.natural(at, space_columns + 1);
   return row;
 }
 
@@ -55,6 +56,7 @@ Result<SpaceRow> Spaces::create(const Space& space) {
     row.record.number = made.natural(0, 0);
     row.record.space = space;
     commits_[row.record.number] = 0;
+    row_security_ = row_security_ || made.integer(0, 1) != 0;
     FRACTAL_TRY(see(row.record.number));
     return row;
   }

@@ -34,7 +34,7 @@ class Spaces final : public SpaceRows {
   Result<void> see(std::uint64_t number);
 
   Connection& connection_;
-  const bool row_security_;
+  bool row_security_;
   std::set<Space> asked_for_{};
   std::map<Space, SpaceRow> locked_{};
   std::unordered_map<std::uint64_t, std::uint64_t> commits_{};  // of the spaces that are locked

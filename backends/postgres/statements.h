@@ -20,7 +20,9 @@
   "fm_vectors, fm_dimension, fm_metric, fm_words0, fm_words1, fm_words2, fm_words3, fm_audit_records, "      \
   "fm_audit_oldest, fm_embedder, "                                                                           \
   "CASE WHEN fm_tokens = '' THEN '' ELSE substr(fm_tokens, 1, 8) || convert_to(xmin::text, 'UTF8') END"
-#define FRACTAL_LOCKED_SPACE FRACTAL_SPACE ", fm_commits"
+// Whether this role sees of the tables only what it names: another program may have added row security meanwhile.
+#define FRACTAL_BORDER ", row_security_active('sfm_memories'::regclass)"
+#define FRACTAL_LOCKED_SPACE FRACTAL_SPACE FRACTAL_BORDER ", fm_commits"
 // A time for people, of microseconds: the server's own times end in the year 294276.
 #define FRACTAL_TIME(number) \
   "timestamptz 'epoch' + least(greatest(" number ", 0), 9000000000000000) * interval '1 microsecond'"
@@ -71,8 +73,9 @@ inline constexpr Statement set_setting{"write a setting",
 inline constexpr Statement spaces{
     "list spaces", "SELECT fm_tenant, fm_name FROM sfm_namespaces WHERE fm_number IS NOT NULL ORDER BY 1, 2"};
 inline constexpr Statement fields{"read the indexed fields", "SELECT number, path FROM sfm_fields ORDER BY number"};
-inline constexpr Statement space_by_name{
-    "read the space", "SELECT " FRACTAL_SPACE " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
+inline constexpr Statement space_by_name{"read the space",
+                                         "SELECT " FRACTAL_SPACE FRACTAL_BORDER
+                                         " FROM sfm_namespaces WHERE fm_tenant = $1 AND fm_name = $2"};
 // When the first of its memories expires: most views need not ask which have.
 inline constexpr Statement first_expiry{
     "read the space",
@@ -89,10 +92,11 @@ inline constexpr Statement lock_by_names{"read the space", "SELECT " FRACTAL_LOC
                                                            "ORDER BY fm_tenant, fm_name FOR UPDATE"};
 inline constexpr Statement lock_commits{
     "find out about a commit", "SELECT fm_commits, fm_tokens FROM sfm_namespaces WHERE fm_number = $1 FOR UPDATE"};
-inline constexpr Statement create_space{"create the space",
-                                        "INSERT INTO sfm_namespaces(fm_number, fm_tenant, fm_name, tenant, name) "
-                                        "VALUES (nextval('sfm_space_numbers'), $1, $2, left($3, 255), left($4, 255)) "
-                                        "ON CONFLICT(fm_tenant, fm_name) DO NOTHING RETURNING fm_number"};
+inline constexpr Statement create_space{
+    "create the space",
+    "INSERT INTO sfm_namespaces(fm_number, fm_tenant, fm_name, tenant, name) "
+    "VALUES (nextval('sfm_space_numbers'), $1, $2, left($3, 255), left($4, 255)) "
+    "ON CONFLICT(fm_tenant, fm_name) DO NOTHING RETURNING fm_number" FRACTAL_BORDER};
 inline constexpr Statement save_space{
     "write the space",
     "UPDATE sfm_namespaces SET fm_sequence = $2, fm_last_id = $3, fm_horizon = $4, fm_memories = $5, fm_semantic = $6, "

@@ -432,6 +432,53 @@ TEST_CASE("what is erased is gone from the tables at once, and from their files 
   CHECK(bob.search(Vector{1, 2, 3, 0}, {.top_k = 500})->hits.size() == 200);
 }
 
+TEST_CASE("a purge waits for who may still read a vector, and is not done before") {
+  const std::string url = testing::fresh_postgres_url(testing::pgvector_server());
+  const auto memory = open_memory(url, {.graph_from = 100, .background = false});
+  REQUIRE(memory.store({.coordinate = {1}, .embedding = Vector{12.5F, -7.25F, 1024.0F, 0.015625F}}).has_value());
+  REQUIRE(memory.store({.coordinate = {2}, .embedding = Vector{1, 2, 3, 4}}).has_value());
+  const auto files_with_it = [&] {
+    run_sql(url, "CHECKPOINT");
+    return value_of(
+        url,
+        "SELECT count(*) FROM pg_class AS c, pg_read_binary_file(pg_relation_filepath(c.oid)) AS bytes WHERE "
+        "c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'sfm_pgvector%' AND c.relkind IN "
+        "('r', 'i') AND position('\\x000048410000e8c000008044'::bytea in bytes) > 0");
+  };
+  REQUIRE(memory.search(Vector{1, 2, 3, 4})->hits.size() == 2);
+  {
+    const std::unique_ptr<PGconn, decltype(&PQfinish)> reader(PQconnectdb(url.c_str()), &PQfinish);
+    PQclear(PQexec(reader.get(), "BEGIN ISOLATION LEVEL REPEATABLE READ"));
+    PQclear(PQexec(reader.get(), "SELECT count(*) FROM pg_class"));
+    REQUIRE(memory.remove({1}).has_value());
+    const auto refused = memory.maintain({.purge = true});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::unavailable);
+    CHECK(files_with_it() != "0");
+  }
+  REQUIRE(memory.maintain({.purge = true}).has_value());
+  CHECK(files_with_it() == "0");
+}
+
+TEST_CASE("an index in a schema of its own does not take another's in the next one of the search path") {
+  const auto one = make_memory_storage(), other = make_memory_storage();
+  const std::string url = testing::fresh_postgres_url(testing::pgvector_server());
+  REQUIRE(open_pgvector_index({.url = testing::pgvector_server()}, one).has_value());
+  CHECK(open_pgvector_index({.url = url}, other).has_value());
+  run_sql(testing::pgvector_server(),
+          "DROP TABLE sfm_pgvector_about, sfm_pgvector, sfm_pgvector_past, sfm_pgvector_spaces, "
+          "sfm_pgvector_erased");
+}
+
+TEST_CASE("a claim that broke off is made good by its storage") {
+  const std::string url = testing::fresh_postgres_url(testing::pgvector_server());
+  const auto mine = make_memory_storage();
+  REQUIRE(open_pgvector_index({.url = url}, mine).has_value());
+  run_sql(url, "UPDATE sfm_pgvector_about SET claimed = false");
+  REQUIRE(open_pgvector_index({.url = url}, mine).has_value());
+  CHECK(refused({.url = url}, make_memory_storage()).code == Errc::conflict);
+}
+
 TEST_CASE("a graph is built in the background, and a build that was cancelled leaves none that counts") {
   std::mt19937_64 random(testing::announced_seed("background"));
   const std::string url = testing::fresh_postgres_url(testing::pgvector_server());

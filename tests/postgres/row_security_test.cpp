@@ -97,5 +97,27 @@ TEST_CASE("a database that has it keeps it, and one opened without the option ob
   CHECK(again.stats().value().memories == 2);
 }
 
+TEST_CASE("a program that is open while another adds it goes on") {
+  for (const bool write_first : {false, true}) {
+    const Setting setting;
+    const auto memory = setting.open(false), reader = setting.open(false), getter = setting.open(false);
+    fill(memory);
+    const auto bob = memory.in({.tenant = "bob"});
+    setting.open(true);
+    if (write_first) {
+      CHECK(bob.store({.coordinate = {1}, .payload = R"({"text": "new tea"})"}).has_value());
+      CHECK(memory.in({.tenant = "carol"}).store({.coordinate = {1}, .payload = "{}"}).has_value());
+      CHECK(memory.in({.tenant = "carol"}).retrieve({1}).has_value());
+    }
+    CHECK(getter.in({.tenant = "bob"}).retrieve({1}).has_value());
+    CHECK(getter.in({.tenant = "bob"}).retrieve({2}).error().code == Errc::not_found);
+    CHECK(reader.in({.tenant = "bob"}).list().value().memories.size() == 1);
+    CHECK(reader.in({.tenant = "bob"}).search("tea").value().hits.size() == 1);
+    CHECK(bob.update({1}, {.importance = 0.5}).has_value());
+    CHECK(bob.neighbors({1}).value().size() == 1);
+    CHECK(memory.verify().value().problems.empty());
+  }
+}
+
 }  // namespace
 }  // namespace fractal

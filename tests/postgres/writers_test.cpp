@@ -264,6 +264,26 @@ TEST_CASE("commits of two processes over the same spaces in opposite order") {
   for (const Expected& one : both) CHECK(storages[0]->read(one.space).value()->space().sequence == 2 * rounds);
 }
 
+// The server ends a session that is idle in a transaction for too long, and undoes what it did: it may be done again.
+TEST_CASE("who takes too long over a commit is told to try again, and nothing is done") {
+  const testing::OwnSchema schema;
+  const auto storage = storage_at(schema.url());
+  const auto slow =
+      open_postgres_storage({.url = schema.url(), .call_timeout = std::chrono::milliseconds(200)}).value();
+  const auto count_slowly = [](WriteTransaction& transaction) -> Result<void> {
+    auto record = transaction.space(space_of(0));
+    if (!record) return record.error();
+    ++(*record)->sequence;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1'000));
+    return {};
+  };
+  std::vector<WriteStep> steps{{.run = count_slowly}};
+  const auto applied = slow->apply(steps);
+  REQUIRE_FALSE(applied.has_value());
+  CHECK_MESSAGE(applied.error().code == Errc::unavailable, applied.error().message);
+  CHECK(storage->read(space_of(0)).value()->space().sequence == 0);
+}
+
 // What a failed step has locked is free again: the next step must not go by what the failed one has read.
 TEST_CASE("a step that failed leaves nothing behind by which a number could be given twice") {
   const testing::OwnSchema schema;

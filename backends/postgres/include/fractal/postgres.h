@@ -36,8 +36,8 @@ struct PostgresOptions {
   std::chrono::milliseconds call_timeout{30'000};   // of one statement; then `unavailable`
   std::chrono::milliseconds busy_timeout{5000};     // of a wait for another program that writes to the same space, too
   // The server's row-level security beneath every statement: a transaction sees rows of the spaces that it names, and no
-  // others. Once it has been added to a database it stays, and whoever opens it obeys. Superusers, and roles with BYPASSRLS, see
-  // everything nevertheless; other programs see nothing unless they `SET fractal.spaces`.
+  // others. Once it has been added to a database it stays, and whoever opens it obeys, or has it open by then. Superusers,
+  // and roles with BYPASSRLS, see everything nevertheless; other programs see nothing unless they `SET fractal.spaces`.
   bool row_security = false;
 };
 
