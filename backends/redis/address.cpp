@@ -83,6 +83,8 @@ Result<void> read_parameters(std::string_view text, bool socket, Address& addres
       FRACTAL_TRY_INTO(address.prefix, decoded(parts.behind));
     } else if (parts.before == "db" && socket) {
       if (!read_number(parts.behind, address.database)) return wrong("db is no number");
+    } else if (parts.before == "call_timeout") {
+      FRACTAL_TRY(read_setting(parts.before, parts.behind, address.call_timeout));
     } else if (parts.before == "wait") {
       if (parts.behind != "yes" && parts.behind != "no") return wrong("wait is yes or no");
       address.wait = parts.behind == "yes";
@@ -94,7 +96,7 @@ Result<void> read_parameters(std::string_view text, bool socket, Address& addres
       FRACTAL_TRY(read_setting(parts.before, parts.behind, address.most_scanned));
     } else {
       return wrong(
-          "there is no setting of this name, only prefix{}, and of an index wait, grace, queue_bytes and "
+          "there is no setting of this name, only prefix, call_timeout{}, and of an index wait, grace, queue_bytes and "
           "most_scanned",
           socket ? ", db" : "");
     }

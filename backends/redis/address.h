@@ -28,6 +28,7 @@ struct Address {
   std::string user{}, password{};
   std::uint32_t database = 0;
   std::optional<std::string> prefix{};
+  std::optional<std::uint32_t> call_timeout{};  // milliseconds
   // Of an index.
   std::optional<bool> wait{};
   std::optional<std::uint32_t> grace{};  // milliseconds

@@ -157,12 +157,14 @@ class RedisCache final : public Cache {
 Result<std::shared_ptr<Cache>> open_redis_cache(const RedisOptions& options) {
   FRACTAL_TRY_INTO(Address address, address_of(options.url));
   const std::string prefix = address.prefix.value_or(options.prefix);
-  FRACTAL_TRY(check_limits(prefix, options.most_connections, {options.connect_timeout, options.call_timeout}));
+  const auto call_timeout =
+      address.call_timeout ? std::chrono::milliseconds(*address.call_timeout) : options.call_timeout;
+  FRACTAL_TRY(check_limits(prefix, options.most_connections, {options.connect_timeout, call_timeout}));
   if (address.is_of_index()) {
     return Error{Errc::invalid_argument,
                  "redis: wait, grace, queue_bytes and most_scanned are settings of an index, not of a cache"};
   }
-  const Pool::Limits limits{options.most_connections, options.connect_timeout, options.call_timeout};
+  const Pool::Limits limits{options.most_connections, options.connect_timeout, call_timeout};
   auto cache = std::make_shared<RedisCache>(std::move(address), limits, prefix);
   FRACTAL_TRY(cache->try_out());  // that nobody answers is not for now
   return std::shared_ptr<Cache>(std::move(cache));

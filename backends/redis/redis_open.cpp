@@ -14,6 +14,7 @@ Result<std::pair<RedisIndexOptions, Address>> read_index_url(RedisIndexOptions o
   options.wait = address.wait.value_or(options.wait);
   options.queue_bytes = address.queue_bytes.value_or(options.queue_bytes);
   options.most_scanned = address.most_scanned.value_or(options.most_scanned);
+  if (address.call_timeout) options.call_timeout = std::chrono::milliseconds(*address.call_timeout);
   if (address.grace) options.grace = std::chrono::milliseconds(*address.grace);
   FRACTAL_TRY(check_limits(options.prefix, options.most_connections, {options.connect_timeout, options.call_timeout}));
   if (options.grace < std::chrono::milliseconds(100)) {

@@ -58,12 +58,14 @@ TEST_CASE("what a URL says goes before the options") {
   const auto read = [](const char* url) {
     return redis_backend::read_index_url({.url = url, .most_scanned = 9}).value();
   };
-  const auto [options, address] = read("redis://there?wait=yes&grace=100&queue_bytes=5000000000&most_scanned=7");
+  const auto [options, address] =
+      read("redis://there?wait=yes&grace=100&queue_bytes=5000000000&most_scanned=7&call_timeout=30");
   CHECK(address.endpoint.host == "there");
   CHECK(options.wait);
   CHECK(options.grace == 100ms);
   CHECK(options.queue_bytes == 5'000'000'000);
   CHECK(options.most_scanned == 7);
+  CHECK(options.call_timeout == std::chrono::milliseconds(30));
   CHECK(read("redis://there").first.most_scanned == 9);
 }
 

@@ -23,7 +23,7 @@ namespace fractal {
 
 struct RedisOptions {
   // redis://[user][:password@]host[:port][/database], redis+unix:///path/of/the.sock?db=1; reserved characters as %40. With
-  // ?prefix=blue it goes before `prefix`. No message names the password.
+  // ?prefix=blue&call_timeout=MS these go before the fields below. No message names the password.
   std::string url{};
   // Every key begins with it: programs with different ones see nothing of each other. 1 to 100 letters, digits and "._-:".
   // All keys of one are in one slot of a cluster.
@@ -50,7 +50,7 @@ inline const bool redis_scheme_added = add_cache_scheme("redis", &open_redis_url
 // ---- Vectors -----------------------------------------------------------------------------------------------------
 
 struct RedisIndexOptions {
-  // As RedisOptions::url; FT indexes are in database 0 alone. What ?wait=yes&grace=MS&queue_bytes=N&most_scanned=N names
+  // As RedisOptions::url; FT indexes are in database 0 alone. What ?wait=yes&grace=MS&queue_bytes=N&most_scanned=N&... names
   // goes before the fields below; numbers are 1 at least.
   std::string url{};
   std::string prefix = "fractal";  // as RedisOptions::prefix
