@@ -207,10 +207,12 @@ Result<std::shared_ptr<File>> File::open(const Options& options) {
     return make_error(Errc::invalid_argument, "open: \"{}\" is not the path of a file", path);
   }
   FRACTAL_TRY(check_library());
-  FRACTAL_TRY_INTO(const Found found, look(path));
+  FRACTAL_TRY_INTO(Found found, look(path));
   if (!found.exists && (!options.create || options.read_only)) {
     return make_error(Errc::not_found, "{}: open: no such file", path);
   }
+  // Another program may have made them one after the other, since.
+  if (found.exists && found.empty && has_log(path)) { FRACTAL_TRY_INTO(found, look(path)); }
   if (found.exists && found.empty && has_log(path)) {
     return make_error(Errc::corruption, "{}: open: the file is empty, but there is a log of it: {}-wal", path, path);
   }
