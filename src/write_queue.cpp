@@ -44,6 +44,11 @@ Result<void> WriteQueue::submit(WriteRequest& request) {
   return std::move(self.outcome);
 }
 
+std::size_t WriteQueue::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
 void WriteQueue::enqueue(Waiting& waiting) {
   std::uint64_t& end = ends_[std::string(waiting.request.tenant)];
   waiting.start = std::max(now_, end);

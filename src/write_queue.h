@@ -5,6 +5,7 @@
 #include <fractal/backend.h>
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -37,6 +38,9 @@ class WriteQueue {
   // Returns when the request is committed, or with the error that undid it.
   Result<void> submit(WriteRequest& request);
 
+  // Requests that nobody has begun to commit.
+  std::size_t waiting() const;
+
  private:
   struct Waiting;
   using Lock = std::unique_lock<std::mutex>;
@@ -48,7 +52,7 @@ class WriteQueue {
   void commit() noexcept;
 
   Storage& storage_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable arrived_;
   bool led_ = false;                                     // somebody takes or commits a group
   std::deque<Waiting*> queue_;                           // rising by start

@@ -6,7 +6,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -53,9 +55,7 @@ class GatedStorage final : public StorageWrapper {
 // Writers that queue up one behind the other while a first commit is held at the gate.
 class Crowd {
  public:
-  ~Crowd() {
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~Crowd() { finish(); }
   void write(const std::string& tenant, std::size_t size) {
     threads_.emplace_back([this, tenant, size, name = tenant + std::to_string(++counts_[tenant[0] == 'q'])] {
       WriteRequest request{.run = [](WriteTransaction&) -> Result<void> { return {}; },
@@ -67,7 +67,7 @@ class Crowd {
     if (threads_.size() == 1) {
       storage.await_commit();
     } else {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it is in the queue before the next one
+      await_waiting(threads_.size() - 1);  // it is in the queue before the next one
     }
   }
   void finish() {
@@ -82,6 +82,14 @@ class Crowd {
   std::atomic<int> failed{0};
 
  private:
+  void await_waiting(std::size_t count) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (queue.waiting() != count && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    REQUIRE(queue.waiting() == count);
+  }
+
   int counts_[2] = {0, 0};
   std::vector<std::thread> threads_;
 };

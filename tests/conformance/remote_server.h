@@ -43,7 +43,7 @@ inline RemoteSource no_source() {
 
 // A search that takes a quarter of it is not trusted, so a slow server wants more: FRACTAL_TEST_GRACE, in milliseconds.
 inline std::chrono::milliseconds short_grace() {
-  return std::chrono::milliseconds(number_from_environment("FRACTAL_TEST_GRACE", 1'000));
+  return std::chrono::milliseconds(number_from_environment("FRACTAL_TEST_GRACE", 2'000));
 }
 
 }  // namespace fractal::testing

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -16,7 +17,13 @@ std::shared_ptr<Cache> make_empty_cache() {
   static std::atomic<int> number{0};
   const char* const url = std::getenv("FRACTAL_TEST_REDIS");
   if (url == nullptr) throw std::runtime_error("FRACTAL_TEST_REDIS names no server: ./dev services up");
-  return open_redis_cache({.url = url, .prefix = fmt::format("suite-{}-{}", ::getpid(), ++number)}).value();
+  // On a busy machine an answer may take longer than the 250 ms that there are by default.
+  constexpr std::chrono::seconds patience{10};
+  return open_redis_cache({.url = url,
+                           .prefix = fmt::format("suite-{}-{}", ::getpid(), ++number),
+                           .connect_timeout = patience,
+                           .call_timeout = patience})
+      .value();
 }
 
 }  // namespace fractal::testing

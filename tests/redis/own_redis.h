@@ -37,6 +37,7 @@ class OwnRedis {
   pid_t process_ = -1;
 };
 
+// From 10,000 to 19,999.
 std::uint16_t free_port();
 
 }  // namespace fractal::testing

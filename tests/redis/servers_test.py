@@ -51,6 +51,7 @@ class Redis:
 
 class Servers(unittest.TestCase):
     words = ()
+    cache_settings = "?call_timeout=10000"  # a busy machine does not keep 250 ms each time
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -65,7 +66,7 @@ class Servers(unittest.TestCase):
         self.servers = [self.serve(), self.serve()]
 
     def serve(self, socket=None, words=(), environment=None):
-        self.running.append(serving.Server(self.folder, "--token-file", "tokens.json", "--cache", f"redis+unix://{socket or self.redis.socket}",
+        self.running.append(serving.Server(self.folder, "--token-file", "tokens.json", "--cache", f"redis+unix://{socket or self.redis.socket}{self.cache_settings}",
                                            *self.words, *words, token=None, db=self.database, environment=environment))
         return self.running[-1]
 
@@ -110,9 +111,10 @@ class Shared(Servers):
         for server in self.servers:
             self.assertEqual(self.ask(server, "GET", "/memories", token=session["token"]).status, 401)
         self.assertFalse(self.good(one, "DELETE", f"/sessions/{session['id']}", token="ada-token")["revoked"])
-        short = self.good(two, "POST", "/sessions", {"expires_in": 1}, token="ada-token")
+        short = self.good(two, "POST", "/sessions", {"expires_in": 5}, token="ada-token")
+        over = time.monotonic() + 5.2
         self.good(one, "GET", "/memories", token=short["token"])
-        time.sleep(1.2)
+        time.sleep(max(0, over - time.monotonic()))
         self.assertEqual([self.ask(server, "GET", "/memories", token=short["token"]).status for server in self.servers], [401, 401])
         keys = self.redis.ask("keys", "*")
         for secret in ("ada-token", "all-token", session["token"], short["token"]):
@@ -201,11 +203,20 @@ class Shared(Servers):
 class Rates(Servers):
     words = ("--rate-limit", "0.5", "--rate-burst", "20")
 
-    def test_requests_are_counted_together(self):
-        statuses = [self.ask(self.servers[i % 2], "GET", "/memories", tenant="a").status for i in range(40)]
-        self.assertIn(statuses.count(200), range(20, 24))  # some flow in meanwhile
+    def check_bucket(self, servers, tenant):
+        """One bucket of all these: the burst is let in, at least; how many more than with what flows in meanwhile, and the last refusal."""
+        began, statuses = time.monotonic(), []
+        while statuses.count(429) < 10:
+            answer = self.ask(servers[len(statuses) % len(servers)], "GET", "/memories", tenant=tenant)
+            statuses.append(answer.status)
+            self.assertLess(time.monotonic(), began + 120)
         self.assertEqual(set(statuses), {200, 429})
-        refused = self.ask(self.servers[0], "GET", "/memories", tenant="a")
+        self.assertGreaterEqual(statuses.count(200), 20)
+        return statuses.count(200) - (20 + 0.5 * (time.monotonic() - began)), answer
+
+    def test_requests_are_counted_together(self):
+        too_many, refused = self.check_bucket(self.servers, "a")
+        self.assertLess(too_many, 1)
         self.assertEqual((refused.status, refused.headers["X-RateLimit-Limit"]), (429, "20"))
         self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
         self.assertEqual(self.ask(self.servers[0], "GET", "/memories", tenant="b").status, 200)
@@ -213,9 +224,8 @@ class Rates(Servers):
     def test_each_counts_by_itself_without_redis(self):
         self.redis.kill()
         for server in self.servers:
-            statuses = [self.ask(server, "GET", "/memories", tenant="a").status for _ in range(40)]
-            self.assertIn(statuses.count(200), range(20, 24))
-            self.assertEqual(set(statuses), {200, 429})
+            too_many, _ = self.check_bucket([server], "a")
+            self.assertLess(too_many, 1)
 
 
 class Client(threading.Thread):
@@ -298,6 +308,8 @@ class SessionClient(Client):
 
 
 class Faults(Servers):
+    cache_settings = ""
+
     def run_clients(self, servers, trouble, enough, sessions_end):
         """For SECONDS, and until `enough` has happened: on a busy machine that takes longer."""
         over, begin = threading.Event(), time.monotonic()

@@ -53,6 +53,7 @@ class Kills(unittest.TestCase):
                 writers = [Writer(server, number, answered[number]) for number in range(CLIENTS)]
                 for writer in writers:
                     writer.start()
+                self.await_answers(writers, answered)
                 time.sleep(pause.uniform(0.05, 0.4))
                 server.kill()
                 for writer in writers:
@@ -65,6 +66,12 @@ class Kills(unittest.TestCase):
                 server.kill() if pause.random() < 0.5 else server.stop()
         print(f"{sum(answered)} writes answered")
         self.assertGreater(sum(answered), KILLS * CLIENTS)
+
+    def await_answers(self, writers, before):
+        """One each, so that every kill meets writes: the threads of a busy machine begin late."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end and any(writer.last == first and writer.is_alive() for writer, first in zip(writers, before)):
+            time.sleep(0.002)
 
     def check(self, server, before, answered):
         """Those since the restart before, and how many there are in all; one more a client may be there, unanswered."""

@@ -90,7 +90,7 @@ class Server:
         self.process.wait()
         self.close()
 
-    def stop(self, timeout=20):
+    def stop(self, timeout=120):  # of a busy machine
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout)
         self.close()
