@@ -86,15 +86,19 @@ void cut_all(testing::Sql& sql, const testing::OwnSchema& schema) {
   }
 }
 
-// None of its backends does anything, or has a transaction open, now or soon.
-bool come_to_rest(testing::Sql& sql, const testing::OwnSchema& schema) {
+// What its backends do, or have open in a transaction: nothing, now or soon.
+std::string busy_with(const testing::OwnSchema& schema) {
+  testing::Sql sql;  // in no transaction: there the server shows each time what it showed first
+  std::string busy;
   for (int look = 0; look < 1000; ++look) {
-    const std::string busy = sql.value(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND state <> 'idle'", {schema.name()});
-    if (busy == "0") return true;
+    busy = sql.value(
+        "SELECT string_agg(concat(pid, ' ', state, ' since ', now() - query_start, ': ', query), E'\n') FROM "
+        "pg_stat_activity WHERE application_name = $1 AND state <> 'idle'",
+        {schema.name()});
+    if (busy.empty()) break;
     std::this_thread::sleep_for(milliseconds(5));
   }
-  return false;
+  return busy;
 }
 
 // Now or soon: the connection that listens comes back by itself.
@@ -200,7 +204,7 @@ TEST_CASE("a connection goes back to the pool without what was left open on it")
     CHECK(memory.retrieve({1}).has_value());
   }
   testing::Sql sql;
-  CHECK(come_to_rest(sql, schema));
+  CHECK(busy_with(schema) == "");
   CHECK(backends(sql, schema) <= most + listening);
 }
 
@@ -217,7 +221,7 @@ TEST_CASE("a statement that takes too long is unavailable, and done by nobody") 
   check_unavailable(memory.store({.coordinate = {2}}));
   check_unavailable(memory.list());
   // Nor does the server go on with it.
-  CHECK(come_to_rest(sql, schema));
+  CHECK(busy_with(schema) == "");
   sql.rows("ROLLBACK");
   CHECK(becomes([&] { return memory.retrieve({1}).has_value(); }));
   CHECK(open(options_for(schema.url())).list().value().memories.size() == 1);
