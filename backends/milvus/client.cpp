@@ -323,6 +323,12 @@ Result<bool> Client::has(const std::string& collection, const Control* control) 
   return reply->value();
 }
 
+Result<void> Client::need(const std::string& collection, const Control* control) {
+  FRACTAL_TRY_INTO(const bool there, has(collection, control));
+  if (there) return {};
+  return make_error(Errc::not_found, "{}: there is no collection {}", name(), collection);
+}
+
 Result<std::vector<std::string>> Client::collections() {
   proto::ShowCollectionsRequest request;
   FRACTAL_TRY_INTO(const auto reply, calls_->call<proto::ShowCollectionsResponse>(
@@ -369,8 +375,7 @@ Result<void> Client::make_ready(const CollectionPlan& plan, const Control* contr
   loading.set_replica_number(1);
   auto loads = calls_->call<proto::Status>(FRACTAL_CALL(LoadCollection), loading, "load a collection", control);
   if (!loads) {
-    FRACTAL_TRY_INTO(const bool there, has(plan.name, control));
-    if (!there) return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan.name);
+    FRACTAL_TRY(need(plan.name, control));
     return indexed ? loads.error() : indexed.error();
   }
   for (int look = 0; look < 500; ++look) {
@@ -380,10 +385,7 @@ Result<void> Client::make_ready(const CollectionPlan& plan, const Control* contr
                      calls_->call<proto::GetLoadStateResponse>(FRACTAL_CALL(GetLoadState), asking,
                                                                "look whether a collection is loaded", control));
     if (state.state() == loaded) return {};
-    if (state.state() == unknown) {  // also said while the server cannot tell
-      FRACTAL_TRY_INTO(const bool there, has(plan.name, control));
-      if (!there) return make_error(Errc::not_found, "{}: there is no collection {}", name(), plan.name);
-    }
+    if (state.state() == unknown) FRACTAL_TRY(need(plan.name, control));  // also said while the server cannot tell
     if (calls_->policy().ended(control)) break;
     std::this_thread::sleep_for(step);
   }

@@ -98,6 +98,7 @@ class Client {
  private:
   class Calls;
   explicit Client(std::unique_ptr<Calls> calls);
+  Result<void> need(const std::string& collection, const Control* control);  // not_found: it is not there
   std::unique_ptr<Calls> calls_;
 };
 

@@ -1,5 +1,6 @@
 // Networks and servers that fail under load: no acknowledged write is lost, one whose outcome is not known is there as a
 // whole or not at all, and what is derived agrees with the rows afterwards.
+#include "tests/answered.h"
 #include "tests/faults/fault_proxy.h"
 #include "tests/postgres/ledger.h"
 #include "tests/postgres/load.h"
@@ -44,20 +45,12 @@ FractalMemory open(const testing::OwnSchema& schema) { return try_open(patient(s
 
 void make_tables(const testing::OwnSchema& schema) { open(schema); }
 
-// The first answer that is no error, or the last error: a busy machine does not keep short time-outs each time.
-template <class Call> auto answered(const Call& call) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  auto result = call();
-  while (!result && std::chrono::steady_clock::now() < end) result = call();
-  return result;
-}
-
-// Waits are short, so that a black hole is found out about within seconds.
+// Waits are short, so that a black hole is found out about within seconds; a busy machine does not keep them each time.
 FractalMemory open_impatient(const std::string& url) {
   PostgresOptions postgres = patient(url);
   postgres.connect_timeout = std::chrono::milliseconds(1000);
   postgres.call_timeout = std::chrono::milliseconds(500);
-  return answered([&] { return try_open(postgres); }).value();
+  return testing::answered([&] { return try_open(postgres); }).value();
 }
 
 std::string joined(const std::vector<std::string>& sentences) {
@@ -81,11 +74,11 @@ void check_views(const FractalMemory& long_lived, const FractalMemory& fresh) {
   for (std::size_t number = 0; number < testing::load_spaces; ++number) {
     const Space space = testing::space_of_load(number);
     const auto expected = fresh.in(space).search(query, {.top_k = 10'000, .exact = true}).value();
-    const auto found = answered([&] { return long_lived.in(space).search(query, {.top_k = 10'000}); }).value();
+    const auto found = testing::answered([&] { return long_lived.in(space).search(query, {.top_k = 10'000}); }).value();
     CHECK(agree(found, expected));
     CHECK(expected.hits.size() == expected.matched);
   }
-  CHECK(joined(answered([&] { return long_lived.verify(); }).value().problems) == "");
+  CHECK(joined(testing::answered([&] { return long_lived.verify(); }).value().problems) == "");
   CHECK(joined(fresh.verify().value().problems) == "");
 }
 
@@ -229,8 +222,8 @@ TEST_CASE("a caller's deadline holds when nobody answers") {
   testing::FaultProxy proxy(testing::Sql().socket());
   const FractalMemory memory = open_impatient(schema.url(proxy.folder()));
   const Memory tea{.coordinate = {1}, .payload = R"({"text": "tea"})"};
-  answered([&] { return memory.store(tea); }).value();
-  const Snapshot snapshot = answered([&] { return memory.snapshot(); }).value();
+  testing::answered([&] { return memory.store(tea); }).value();
+  const Snapshot snapshot = testing::answered([&] { return memory.snapshot(); }).value();
   // Whatever would ask the server to stop meets the same silence.
   proxy.break_one_in(1, std::array{NetworkFault::black_hole}, 1);
   SearchOptions options;
@@ -240,5 +233,5 @@ TEST_CASE("a caller's deadline holds when nobody answers") {
   CHECK(found.error().code == Errc::unavailable);
   proxy.calm();
   wait_until_it_works(memory);
-  CHECK(answered([&] { return memory.search("tea"); }).value().hits.size() == 1);
+  CHECK(testing::answered([&] { return memory.search("tea"); }).value().hits.size() == 1);
 }

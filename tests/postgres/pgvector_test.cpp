@@ -45,6 +45,17 @@ Error refused(const PgvectorOptions& options, const std::shared_ptr<Storage>& st
 
 bool mentions(const Error& error, std::string_view words) { return error.message.find(words) != std::string::npos; }
 
+const Vector secret{12.5F, -7.25F, 1024.0F, 0.015625F};  // 41480000 c0e80000 44800000 3c800000
+
+// Tables and indexes of ours whose files have its bytes.
+std::string files_with_secret(const std::string& url) {
+  run_sql(url, "CHECKPOINT");
+  return value_of(url,
+                  "SELECT count(*) FROM pg_class AS c, pg_read_binary_file(pg_relation_filepath(c.oid)) AS bytes WHERE "
+                  "c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'sfm_pgvector%' AND c.relkind IN "
+                  "('r', 'i') AND position('\\x000048410000e8c000008044'::bytea in bytes) > 0");
+}
+
 }  // namespace
 
 TEST_CASE("what cannot be an index is refused, with the reason") {
@@ -394,15 +405,6 @@ TEST_CASE("what is erased is gone from the tables at once, and from their files 
   const std::string url = testing::fresh_postgres_url(testing::pgvector_server());
   const auto memory = open_memory(url, {.graph_from = 100, .background = false});
   const auto ada = memory.in({.tenant = "ada"}), bob = memory.in({.tenant = "bob"});
-  const Vector secret{12.5F, -7.25F, 1024.0F, 0.015625F};  // 41480000 c0e80000 44800000 3c800000
-  const auto files_with_it = [&] {
-    run_sql(url, "CHECKPOINT");
-    return value_of(
-        url,
-        "SELECT count(*) FROM pg_class AS c, pg_read_binary_file(pg_relation_filepath(c.oid)) AS bytes WHERE "
-        "c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'sfm_pgvector%' AND c.relkind IN "
-        "('r', 'i') AND position('\\x000048410000e8c000008044'::bytea in bytes) > 0");
-  };
   for (const auto& tenant : {ada, bob}) {
     Batch batch;
     for (int i = 0; i < 200; ++i) {
@@ -416,12 +418,12 @@ TEST_CASE("what is erased is gone from the tables at once, and from their files 
   CHECK(value_of(url,
                  "SELECT count(*) FROM pg_class WHERE relname LIKE 'sfm_pgvector_graph_%' AND relnamespace = "
                  "current_schema()::regnamespace") == "2");
-  CHECK(files_with_it() != "0");
+  CHECK(files_with_secret(url) != "0");
   REQUIRE(ada.erase_space().has_value());
   CHECK(value_of(url, "SELECT count(*) FROM sfm_pgvector") == "201");
   REQUIRE(bob.remove({1'000}).has_value());
   REQUIRE(bob.maintain({.purge = true}).has_value());
-  CHECK(files_with_it() == "0");
+  CHECK(files_with_secret(url) == "0");
   CHECK(value_of(url, "SELECT count(*) FROM sfm_pgvector_erased") == "0");
   CHECK(value_of(url, "SELECT count(*) FROM sfm_pgvector_past") == "0");
   // Bob's graph is there now, ada's is not.
@@ -435,16 +437,8 @@ TEST_CASE("what is erased is gone from the tables at once, and from their files 
 TEST_CASE("a purge waits for who may still read a vector, and is not done before") {
   const std::string url = testing::fresh_postgres_url(testing::pgvector_server());
   const auto memory = open_memory(url, {.graph_from = 100, .background = false});
-  REQUIRE(memory.store({.coordinate = {1}, .embedding = Vector{12.5F, -7.25F, 1024.0F, 0.015625F}}).has_value());
+  REQUIRE(memory.store({.coordinate = {1}, .embedding = secret}).has_value());
   REQUIRE(memory.store({.coordinate = {2}, .embedding = Vector{1, 2, 3, 4}}).has_value());
-  const auto files_with_it = [&] {
-    run_sql(url, "CHECKPOINT");
-    return value_of(
-        url,
-        "SELECT count(*) FROM pg_class AS c, pg_read_binary_file(pg_relation_filepath(c.oid)) AS bytes WHERE "
-        "c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'sfm_pgvector%' AND c.relkind IN "
-        "('r', 'i') AND position('\\x000048410000e8c000008044'::bytea in bytes) > 0");
-  };
   REQUIRE(memory.search(Vector{1, 2, 3, 4})->hits.size() == 2);
   {
     const std::unique_ptr<PGconn, decltype(&PQfinish)> reader(PQconnectdb(url.c_str()), &PQfinish);
@@ -454,10 +448,10 @@ TEST_CASE("a purge waits for who may still read a vector, and is not done before
     const auto refused = memory.maintain({.purge = true});
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().code == Errc::unavailable);
-    CHECK(files_with_it() != "0");
+    CHECK(files_with_secret(url) != "0");
   }
   REQUIRE(memory.maintain({.purge = true}).has_value());
-  CHECK(files_with_it() == "0");
+  CHECK(files_with_secret(url) == "0");
 }
 
 TEST_CASE("an index in a schema of its own does not take another's in the next one of the search path") {

@@ -1,6 +1,7 @@
 // The connections of a storage: never more than it may have, waited for, made anew after they were cut, never waited on for
 // ever; and no message tells a secret.
 #include "backends/postgres/pool.h"
+#include "tests/answered.h"
 #include "tests/faults/fault_proxy.h"
 #include "tests/postgres/own_schema.h"
 
@@ -55,15 +56,11 @@ bool becomes(const auto& condition) {
 }
 
 std::shared_ptr<Storage> open_storage_soon(const PostgresOptions& postgres) {
-  auto storage = open_postgres_storage(postgres);
-  (void)becomes([&] { return storage || (storage = open_postgres_storage(postgres)); });
-  return storage.value();
+  return testing::answered([&] { return open_postgres_storage(postgres); }).value();
 }
 
 FractalMemory open_soon(const std::shared_ptr<Storage>& storage) {
-  auto memory = try_open(storage);
-  (void)becomes([&] { return memory || (memory = try_open(storage)); });
-  return memory.value();
+  return testing::answered([&] { return try_open(storage); }).value();
 }
 
 // A call that makes a connection ends the problem of one that could not.

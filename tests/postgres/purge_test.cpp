@@ -34,11 +34,28 @@ std::string files_with(testing::Sql& sql, const testing::OwnSchema& schema, cons
       {schema.name(), bytes});
 }
 
+void store_secret(const FractalMemory& memory) {
+  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+}
+
+// The secret goes while `holder` has a transaction open: purged only once that has ended.
+void check_waits_for(testing::Sql& holder, const FractalMemory& memory, const FractalMemory& patient,
+                     const testing::OwnSchema& schema) {
+  memory.remove({1}).value();
+  const auto refused = memory.maintain({.purge = true});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == Errc::unavailable);
+  holder.rows("COMMIT");
+  REQUIRE(patient.maintain({.purge = true}).has_value());
+  testing::Sql sql;
+  CHECK(files_with(sql, schema, secret) == "");
+}
+
 TEST_CASE("a purge is refused while a snapshot may read what was erased, and leaves no byte of it when that has gone") {
   const testing::OwnSchema schema;
   testing::Sql sql;
   const auto memory = open(schema, milliseconds(300)), patient = open(schema, milliseconds(60'000));
-  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  store_secret(memory);
   memory.store({.coordinate = {2}, .payload = R"({"text": "tea"})"}).value();
   auto before = std::optional(memory.snapshot().value());
   memory.remove({1}).value();
@@ -56,18 +73,12 @@ TEST_CASE("a purge is refused while a snapshot may read what was erased, and lea
 
 TEST_CASE("another program that holds a moment is waited for, too, though it reads no table of ours") {
   const testing::OwnSchema schema;
-  testing::Sql sql, other;
+  testing::Sql other;
   const auto memory = open(schema, milliseconds(300)), patient = open(schema, milliseconds(60'000));
-  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  store_secret(memory);
   other.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
   other.rows("SELECT count(*) FROM pg_class");
-  memory.remove({1}).value();
-  const auto refused = memory.maintain({.purge = true});
-  REQUIRE_FALSE(refused.has_value());
-  CHECK(refused.error().code == Errc::unavailable);
-  other.rows("COMMIT");
-  REQUIRE(patient.maintain({.purge = true}).has_value());
-  CHECK(files_with(sql, schema, secret) == "");
+  check_waits_for(other, memory, patient, schema);
 }
 
 // A role of its own, without rights elsewhere.
@@ -102,15 +113,10 @@ TEST_CASE("a role without rights waits for other roles' moments, too") {
   const PlainRole role(schema);
   sql.rows("ALTER SCHEMA " + schema.name() + " OWNER TO " + role.name());
   const auto memory = role.open(milliseconds(300)), patient = role.open(milliseconds(60'000));
-  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  store_secret(memory);
   other.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
   other.rows("SELECT count(*) FROM pg_class");
-  memory.remove({1}).value();
-  const auto refused = memory.maintain({.purge = true});
-  CHECK_FALSE(refused.has_value());
-  other.rows("COMMIT");
-  REQUIRE(patient.maintain({.purge = true}).has_value());
-  CHECK(files_with(sql, schema, secret) == "");
+  check_waits_for(other, memory, patient, schema);
 }
 
 // The server would say yes, and pass the tables over.
@@ -118,7 +124,7 @@ TEST_CASE("who may write, but not rewrite, is told so") {
   const testing::OwnSchema schema;
   testing::Sql sql;
   const auto owner = open(schema, milliseconds(60'000));
-  owner.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  store_secret(owner);
   const PlainRole role(schema);
   for (const char* rights : {"USAGE ON SCHEMA ", "ALL ON ALL TABLES IN SCHEMA ", "ALL ON ALL SEQUENCES IN SCHEMA "}) {
     sql.rows(fmt::format("GRANT {}{} TO {}", rights, schema.name(), role.name()));
@@ -141,18 +147,12 @@ TEST_CASE("who may write, but not rewrite, is told so") {
 // A rewrite goes by the oldest transaction that runs anywhere on the server.
 TEST_CASE("a transaction of another database is waited for, too") {
   const testing::OwnSchema schema;
-  testing::Sql sql;
   const auto memory = open(schema, milliseconds(300)), patient = open(schema, milliseconds(60'000));
-  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  store_secret(memory);
   testing::Sql other("postgres");
   other.rows("BEGIN");
   other.rows("SELECT pg_current_xact_id()");
-  memory.remove({1}).value();
-  const auto refused = memory.maintain({.purge = true});
-  CHECK_FALSE(refused.has_value());
-  other.rows("ROLLBACK");
-  REQUIRE(patient.maintain({.purge = true}).has_value());
-  CHECK(files_with(sql, schema, secret) == "");
+  check_waits_for(other, memory, patient, schema);
 }
 
 TEST_CASE("what an interrupted copy had noted goes, too") {
@@ -192,7 +192,7 @@ TEST_CASE("a purge waits for a reader that ends in time") {
   const testing::OwnSchema schema;
   testing::Sql sql;
   const auto memory = open(schema, milliseconds(60'000));
-  memory.store({.coordinate = {1}, .payload = R"({"text": ")" + std::string(secret) + R"("})"}).value();
+  store_secret(memory);
   auto before = std::optional(memory.snapshot().value());
   memory.remove({1}).value();
   std::thread reader([&] {

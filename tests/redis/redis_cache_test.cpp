@@ -1,4 +1,5 @@
 // A cache on a Redis that is full, frozen, killed, emptied, protected by a password, or a node of a cluster.
+#include "tests/answered.h"
 #include "tests/redis/own_redis.h"
 
 #include <fractal/redis.h>
@@ -30,17 +31,6 @@ double seconds_of(const auto& run) {
   const auto begin = std::chrono::steady_clock::now();
   run();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-// The first answer that is no error, or the last error.
-template <class Call> auto answered(const Call& call) {
-  const auto until = std::chrono::steady_clock::now() + 60s;
-  auto result = call();
-  while (!result && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(20ms);
-    result = call();
-  }
-  return result;
 }
 
 }  // namespace
@@ -130,8 +120,8 @@ TEST_CASE("a Redis that is not there costs one wait, and is found when it comes"
   const auto later = open(redis.url());  // is no error
   CHECK(later->get("a").error().code == Errc::unavailable);
   redis.start();
-  CHECK(answered([&] { return cache->get("a"); }).value() == std::nullopt);  // it came back empty
-  CHECK(answered([&] { return later->get("a"); }).value() == std::nullopt);
+  CHECK(testing::answered([&] { return cache->get("a"); }).value() == std::nullopt);  // it came back empty
+  CHECK(testing::answered([&] { return later->get("a"); }).value() == std::nullopt);
   cache->put("a", "2", 1h, Keep::until_over).value();
   CHECK(at(*cache, "a") == "2");
   redis.kill();
@@ -141,8 +131,8 @@ TEST_CASE("a Redis that is not there costs one wait, and is found when it comes"
 
 TEST_CASE("a Redis that says nothing costs one time-out, not one a call") {
   const OwnRedis redis;
-  const auto cache = answered([&] { return open_redis_cache({.url = redis.url()}); }).value();
-  answered([&] { return cache->put("a", "1", 1h, Keep::until_over); }).value();
+  const auto cache = testing::answered([&] { return open_redis_cache({.url = redis.url()}); }).value();
+  testing::answered([&] { return cache->put("a", "1", 1h, Keep::until_over); }).value();
   redis.freeze(true);
   CHECK(seconds_of([&] { CHECK_FALSE(cache->get("a")); }) < 1.5);
   // Pauses of 50 ms to 2 s lie between further attempts, each of them a time-out for one who asks.
@@ -162,7 +152,7 @@ TEST_CASE("a Redis that says nothing costs one time-out, not one a call") {
   CHECK(calls > 500);
   CHECK(waited <= 8);
   redis.freeze(false);
-  CHECK(answered([&] { return cache->get("a"); }).value() == "1");
+  CHECK(testing::answered([&] { return cache->get("a"); }).value() == "1");
 }
 
 TEST_CASE("what must stay is not thrown out for answers, and is swept when it is over") {
@@ -205,7 +195,7 @@ TEST_CASE("without room: what may go goes at once, what must stay is refused") {
   CHECK(at(*cache, "kept/0").size() == 20'000);
   CHECK(cache->take("bucket", {}).error().code == Errc::unavailable);
   for (int i = 0; i < 20; ++i) CHECK(cache->erase(fmt::format("kept/{}", i)).value());
-  CHECK(answered([&] { return cache->put("again", std::string(20'000, 'x'), 1h, Keep::until_over); }));
+  CHECK(testing::answered([&] { return cache->put("again", std::string(20'000, 'x'), 1h, Keep::until_over); }));
 }
 
 TEST_CASE("a key with its value is a MiB at most") {
@@ -278,7 +268,8 @@ TEST_CASE("a cluster: all keys of a prefix are in one slot, and its node is foun
   }
   CHECK(second.ask({"cluster", "addslots", slot}) == "OK");
   const auto cache = open(fmt::format("redis://127.0.0.1:{}", first_port));
-  const auto put = answered([&] { return cache->put("a", "1", 1h, Keep::until_over); });  // once the news has spread
+  const auto put =
+      testing::answered([&] { return cache->put("a", "1", 1h, Keep::until_over); });  // once the news has spread
   REQUIRE_MESSAGE(put, put.error().message);
   CHECK(at(*cache, "a") == "1");
   CHECK(cache->take("b", {}).value().granted);
@@ -290,7 +281,7 @@ TEST_CASE("a cluster: all keys of a prefix are in one slot, and its node is foun
   for (const OwnRedis* node : {&second, &first}) {
     CHECK(node->ask({"cluster", "setslot", slot, "node", first_id}) == "OK");
   }
-  CHECK(answered([&] { return cache->put("a", "2", 1h, Keep::until_over); }));
+  CHECK(testing::answered([&] { return cache->put("a", "2", 1h, Keep::until_over); }));
   CHECK(at(*cache, "a") == "2");
   CHECK(first.ask({"dbsize"}) == "2");
 }
