@@ -71,4 +71,15 @@ std::string OwnSchema::url(std::string_view host, std::string_view settings) con
   return url;
 }
 
+PlainRole::PlainRole(const OwnSchema& schema) : name_("plain_" + schema.name()), url_(schema.url()) {
+  Sql().rows("CREATE ROLE " + name_ + " LOGIN");
+}
+
+PlainRole::~PlainRole() { run_on_postgres(fmt::format("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", name_)); }
+
+std::string PlainRole::url() const {
+  std::string url = url_;
+  return url.replace(url.find("postgres@"), 8, name_);
+}
+
 }  // namespace fractal::testing

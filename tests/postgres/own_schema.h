@@ -48,6 +48,21 @@ class OwnSchema {
   std::string name_;
 };
 
+// Without rights but those that it is given; it goes, with what it owns, at the end.
+class PlainRole {
+ public:
+  explicit PlainRole(const OwnSchema& schema);
+  ~PlainRole();
+  PlainRole(const PlainRole&) = delete;
+  PlainRole& operator=(const PlainRole&) = delete;
+
+  const std::string& name() const noexcept { return name_; }
+  std::string url() const;  // the schema's, as this role
+
+ private:
+  std::string name_, url_;
+};
+
 }  // namespace fractal::testing
 
 #endif

@@ -19,8 +19,8 @@ using std::chrono::milliseconds;
 
 constexpr const char* secret = "the combination is 7-32-19";
 
-FractalMemory open(const testing::OwnSchema& schema, milliseconds patience) {
-  PostgresOptions postgres{.url = schema.url(), .busy_timeout = patience};
+FractalMemory open(const auto& schema_or_role, milliseconds patience) {
+  const PostgresOptions postgres{.url = schema_or_role.url(), .busy_timeout = patience};
   return FractalMemory::open({.embedder = nullptr, .storage = open_postgres_storage(postgres).value()}).value();
 }
 
@@ -81,38 +81,13 @@ TEST_CASE("another program that holds a moment is waited for, too, though it rea
   check_waits_for(other, memory, patient, schema);
 }
 
-// A role of its own, without rights elsewhere.
-class PlainRole {
- public:
-  explicit PlainRole(const testing::OwnSchema& schema) : name_("plain_" + schema.name()), url_(schema.url()) {
-    sql_.rows("CREATE ROLE " + name_ + " LOGIN");
-    url_.replace(url_.find("postgres@"), 8, name_);
-  }
-  ~PlainRole() {
-    sql_.rows("DROP OWNED BY " + name_ + " CASCADE");
-    sql_.rows("DROP ROLE " + name_);
-  }
-  PlainRole(const PlainRole&) = delete;
-  PlainRole& operator=(const PlainRole&) = delete;
-
-  const std::string& name() const { return name_; }
-  FractalMemory open(milliseconds patience) const {
-    const PostgresOptions postgres{.url = url_, .busy_timeout = patience};
-    return FractalMemory::open({.embedder = nullptr, .storage = open_postgres_storage(postgres).value()}).value();
-  }
-
- private:
-  testing::Sql sql_;
-  std::string name_, url_;
-};
-
 // Only superusers and pg_read_all_stats are told what kind of session another role's is.
 TEST_CASE("a role without rights waits for other roles' moments, too") {
   const testing::OwnSchema schema;
   testing::Sql sql, other;
-  const PlainRole role(schema);
+  const testing::PlainRole role(schema);
   sql.rows("ALTER SCHEMA " + schema.name() + " OWNER TO " + role.name());
-  const auto memory = role.open(milliseconds(300)), patient = role.open(milliseconds(60'000));
+  const auto memory = open(role, milliseconds(300)), patient = open(role, milliseconds(60'000));
   store_secret(memory);
   other.rows("BEGIN ISOLATION LEVEL REPEATABLE READ");
   other.rows("SELECT count(*) FROM pg_class");
@@ -125,7 +100,7 @@ TEST_CASE("who may write, but not rewrite, is told so") {
   testing::Sql sql;
   const auto owner = open(schema, milliseconds(60'000));
   store_secret(owner);
-  const PlainRole role(schema);
+  const testing::PlainRole role(schema);
   for (const char* rights : {"USAGE ON SCHEMA ", "ALL ON ALL TABLES IN SCHEMA ", "ALL ON ALL SEQUENCES IN SCHEMA "}) {
     sql.rows(fmt::format("GRANT {}{} TO {}", rights, schema.name(), role.name()));
   }
@@ -133,7 +108,7 @@ TEST_CASE("who may write, but not rewrite, is told so") {
     sql.rows(fmt::format("REVOKE MAINTAIN ON ALL TABLES IN SCHEMA {} FROM {}", schema.name(), role.name()));
   }
   {
-    const auto memory = role.open(milliseconds(60'000));
+    const auto memory = open(role, milliseconds(60'000));
     REQUIRE(memory.remove({1}).has_value());
     const auto refused = memory.maintain({.purge = true});
     REQUIRE_FALSE(refused.has_value());

@@ -1,5 +1,5 @@
 // Row-level security: with it the server shows no row of a space that a transaction has not named.
-#include "tests/postgres/fresh_schema.h"
+#include "tests/postgres/own_schema.h"
 
 #include <fractal/postgres.h>
 
@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
-#include <unistd.h>
 #include <memory>
 
 namespace fractal {
@@ -16,36 +15,26 @@ namespace {
 // A role that is no superuser, and a schema that belongs to it.
 class Setting {
  public:
-  Setting() : role_(fmt::format("plain_{}", ::getpid())), url_(testing::fresh_postgres_url()) {
-    const std::string schema = url_.substr(url_.rfind("%3D") + 3);
-    testing::run_on_postgres(
-        fmt::format("DROP ROLE IF EXISTS {0}; CREATE ROLE {0} LOGIN; ALTER SCHEMA {1} OWNER TO {0}", role_, schema));
-  }
-  ~Setting() { testing::run_on_postgres(fmt::format("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", role_)); }
-  Setting(const Setting&) = delete;
-  Setting& operator=(const Setting&) = delete;
+  Setting() { testing::Sql().rows("ALTER SCHEMA " + schema_.name() + " OWNER TO " + role_.name()); }
 
-  std::string url() const {
-    std::string url = url_;
-    return url.replace(url.find("postgres@"), 8, role_);
-  }
   FractalMemory open(bool row_security) const {
     PostgresOptions options;
-    options.url = url();
+    options.url = role_.url();
     options.durability = Durability::off;
     options.row_security = row_security;
     return FractalMemory::open({.storage = open_postgres_storage(options).value()}).value();
   }
   // What another program of this role sees.
   std::string see(const std::string& sql) const {
-    const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(url().c_str()), &PQfinish);
+    const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(role_.url().c_str()), &PQfinish);
     const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
     REQUIRE_MESSAGE(PQresultStatus(result.get()) == PGRES_TUPLES_OK, PQerrorMessage(connection.get()));
     return PQgetvalue(result.get(), 0, 0);
   }
 
  private:
-  std::string role_, url_;
+  testing::OwnSchema schema_;
+  testing::PlainRole role_{schema_};
 };
 
 void fill(const FractalMemory& memory) {

@@ -36,7 +36,6 @@ fractal_postgres_test(model_postgres
 set_property(TEST model_postgres APPEND PROPERTY ENVIRONMENT "FRACTAL_MODEL_OPERATIONS_DEFAULT=24000")
 
 fractal_postgres_test(postgres_follow postgres/follow_test.cpp)
-fractal_postgres_test(postgres_row_security postgres/row_security_test.cpp)
 fractal_postgres_test(postgres_copy postgres/copy_test.cpp)
 set_property(SOURCE postgres/service_database.cpp
   APPEND PROPERTY COMPILE_DEFINITIONS FRACTAL_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data")
@@ -56,6 +55,7 @@ fractal_postgres_test(postgres_injection postgres/injection_test.cpp ${model_com
 fractal_postgres_test(postgres_writers postgres/writers_test.cpp ${postgres_setting})
 fractal_postgres_test(postgres_pool postgres/pool_test.cpp ${postgres_setting} ${fault_proxy})
 fractal_postgres_test(postgres_purge postgres/purge_test.cpp ${postgres_setting})
+fractal_postgres_test(postgres_row_security postgres/row_security_test.cpp ${postgres_setting})
 fractal_postgres_test(postgres_statements
   postgres/statements_test.cpp postgres/statement_log.cpp postgres/statement_scope.cpp ${postgres_setting})
 # FRACTAL_FAULT_SECONDS of each kind of faults: 30.
